@@ -44,6 +44,11 @@ struct key_source {
 enum refusal envelope_verify(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret);
 /* The same without signatures: for drafts, display, and logs whose signatures were checked before. */
 enum refusal envelope_parse(struct arena *a, struct bytes wire, const struct claim **ret);
+/* envelope_verify() for an envelope whose body was left out (a VIEW_EPOCH on its way to a consumer, a log without bodies):
+ * the body must be absent, so its digest is not compared, and open_body is NULL. */
+enum refusal envelope_verify_bare(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret);
+/* The same envelope without its body, in `a`; {0} if `wire` is not an envelope or `a` is full. */
+struct bytes envelope_strip(struct arena *a, struct bytes wire);
 
 /* Starts an envelope: packs intent and body, no signatures yet.  `body` may be {0}.  The result lies in
  * `a`; {0} if it does not fit.  The intent's id, created_at and expires_at are the caller's. */
