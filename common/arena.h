@@ -18,6 +18,7 @@ size_t arena_used(const struct arena *a);
 
 void *arena_alloc(struct arena *a, size_t n);   /* aligned to 16, not zeroed; NULL when full */
 void *arena_zalloc(struct arena *a, size_t n);  /* zeroed */
+void *arena_array(struct arena *a, size_t size, size_t count);  /* zeroed; a product beyond size_t is "full" */
 struct bytes arena_copy(struct arena *a, struct bytes b);       /* {0} when full */
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -26,4 +27,4 @@ char *arena_printf(struct arena *a, const char *format, ...) __attribute__((form
 ProtobufCAllocator *arena_allocator(struct arena *a);
 
 #define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))
-#define ARENA_ARRAY(a, type, n) ((type *)arena_zalloc((a), sizeof(type) * (n)))
+#define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), sizeof(type), (n)))
