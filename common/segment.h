@@ -1,0 +1,133 @@
+/* segment: the files of the log, whose sync is what an acknowledgement stands on.
+ *
+ * A file is preallocated and begins with one 4,096-byte block (magic, version, file number, first seq, epoch, size,
+ * domain, check).  Then records: u32 length, u8 type, 16-byte BLAKE2b keyed by (epoch, seq) over type, length and
+ * payload, payload, zeros to 8; integers little-endian.  Old bytes of a recycled file never pass, as
+ * their seq is another one.  A group (entries, then one HEAD) never spans two files.
+ *
+ * Who does what: the sequencer fills a batch, places it (segment_plan: from then on there is room for it) and
+ * hands it over; the sync thread writes and syncs batches in the order of their places; anyone reads what has
+ * been synced.  A failed write or sync is final: the process ends and recovers; never try a sync again. */
+#pragma once
+#include "common/bytes.h"
+#include "common/times.h"
+
+#define SEGMENT_HEADER_BYTES 4096
+#define SEGMENT_BYTES_DEFAULT (64ull << 20)
+#define SEGMENT_BYTES_MIN (16ull << 10)
+#define SEGMENT_RECORD_OVERHEAD 21              /* before the payload */
+#define SEGMENT_PAYLOAD_MAX (4u << 20)
+#define SEGMENT_ENTRY_PREFIX 45                 /* before the envelope in an ENTRY's payload */
+
+enum segment_type { SEGMENT_ENTRY = 1, SEGMENT_HEAD = 2 };
+
+struct segment_place { uint64_t file, offset; };        /* files count from 1; {0} is nowhere */
+
+struct segment_record {
+        enum segment_type type;
+        uint64_t epoch, seq;                    /* of a HEAD: those of the last entry it covers */
+        struct bytes payload;                   /* borrowed: see who fills it in */
+        struct segment_place place, next;       /* next: where the record after it would stand in this file */
+};
+
+/* An ENTRY's payload. */
+struct segment_entry {
+        uint64_t epoch, seq;
+        struct wall_time accepted_at;
+        uint32_t link;
+        uint8_t lane;
+        uint64_t outbox_epoch, outbox_seq;
+        struct bytes envelope;                  /* borrowed from the payload */
+};
+/* False if the payload is shorter than its prefix. */
+bool segment_entry_decode(struct bytes payload, struct segment_entry *ret);
+
+/* -- A group on its way to the disk: one thread, then another. -- */
+
+struct segment_batch;
+
+struct segment_batch *segment_batch_new(size_t max_bytes);      /* NULL: no memory; grows up to the maximum */
+void segment_batch_free(struct segment_batch *b);               /* NULL is fine */
+void segment_batch_reset(struct segment_batch *b);              /* empty again, keeps its memory */
+/* -EMSGSIZE: it would pass the maximum, nothing is added; -ENOMEM. */
+int segment_batch_add_entry(struct segment_batch *b, const struct segment_entry *entry);
+int segment_batch_add_head(struct segment_batch *b, uint64_t epoch, uint64_t seq, struct bytes note);
+size_t segment_batch_bytes(const struct segment_batch *b);
+unsigned segment_batch_count(const struct segment_batch *b);    /* records */
+/* Where record `i` stands, once segment_plan has placed the batch. */
+struct segment_place segment_batch_place(const struct segment_batch *b, unsigned i);
+size_t segment_record_bytes(size_t payload_bytes);              /* what a record takes in a file */
+
+/* -- The log. -- */
+
+struct segment_options {
+        const char *dir;                        /* made if absent, 0700 */
+        const char *domain;                     /* at most 64 bytes; another one in the files is -EXDEV */
+        uint64_t segment_bytes;                 /* of new files, a multiple of 4,096; 0: the default */
+        unsigned keep_free;                     /* released files kept for recycling; the rest is unlinked */
+        uint64_t check_from_file;               /* files before it are opened by their header only; 0: read them all */
+        uint64_t synced_seq;                    /* known to have been synced (state has it): less is damage */
+        bool read_only;                         /* repairs nothing, writes nothing */
+};
+
+/* What segment_open found. */
+struct segment_recovery {
+        uint64_t epoch, last_seq;               /* of the last good HEAD; 0 in an empty log */
+        uint64_t first_seq;                     /* the oldest entry still there; 1 in an empty log */
+        struct segment_place end;               /* where the next group goes, if it fits there */
+        struct segment_place head;              /* the last good HEAD's place; {0} if none */
+        uint64_t dropped_bytes;                 /* of whole records behind that head, never acknowledged */
+        unsigned dropped_records;
+        struct segment_place damage;            /* with -EBADMSG: the bad record, and */
+        char reason[96];                        /* what is wrong there */
+};
+
+struct segment_log;
+
+/* Opens or makes the log, recovers: drops what follows the last good HEAD, prepares the next file.
+ * -EBADMSG: damage elsewhere, named in *ret_recovery; -EXDEV: another domain's; -ENOSPC, -EACCES, -EBUSY (locked). */
+int segment_open(const struct segment_options *options, struct segment_log **ret, struct segment_recovery *ret_recovery);
+void segment_close(struct segment_log *l);      /* NULL is fine */
+
+/* Gives `b` the next place, with room made for it (and for the file after, if it can be).  The sequencer's thread.
+ * -ENOSPC: the disk has none, nothing is placed; -EMSGSIZE: more than a file can hold. */
+int segment_plan(struct segment_log *l, struct segment_batch *b);
+/* Takes back the place of the batch planned last, which has not been handed over. */
+void segment_unplan(struct segment_log *l, struct segment_batch *b);
+/* Sync thread.  Batches in the order of their places.  Any fault ends the process. */
+int segment_write(struct segment_log *l, const struct segment_batch *b);
+int segment_sync(struct segment_log *l);
+/* Prepares the file after the present one, if it is missing: call when idle.  Any thread. */
+int segment_prepare(struct segment_log *l);
+
+/* Files that hold only entries below `seq` are recycled or removed; the one being written stays.  Any thread. */
+int segment_release(struct segment_log *l, uint64_t seq);
+
+/* -- Reading: any thread; only what has been synced. -- */
+
+/* The record at `place`, which must be the one of (epoch, seq).  Its payload lies in *buffer (malloc'ed, grown with
+ * realloc; *buffer_bytes its size; start with NULL and 0; the caller frees it).
+ * -EBADMSG: something else stands there; -ENOENT: that file is no longer kept. */
+int segment_read(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq,
+                 uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret);
+/* The same for an ENTRY whose epoch is not known: it is read from the payload and checked with the rest. */
+int segment_read_entry(struct segment_log *l, struct segment_place place, uint64_t seq,
+                       uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret);
+
+struct segment_cursor;
+
+/* Walks records in order.  `place` is that of entry `seq` (epoch `epoch` or the one before), or {0} for the oldest
+ * kept (epoch and seq are then ignored).  One thread. */
+int segment_cursor_open(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq, struct segment_cursor **ret);
+void segment_cursor_close(struct segment_cursor *c);            /* NULL is fine */
+/* 1 and a record, valid until the next call; 0 at the end of what is whole there; -EBADMSG. */
+int segment_cursor_next(struct segment_cursor *c, struct segment_record *ret);
+
+struct segment_space {
+        unsigned files, free_files;
+        uint64_t log_bytes;                     /* of all files */
+        uint64_t ready_bytes;                   /* allocated, and not yet written */
+        uint64_t disk_bytes, disk_free_bytes;   /* of the file system, for others than root */
+};
+int segment_space(struct segment_log *l, struct segment_space *ret);    /* any thread */
+uint64_t segment_first_seq(struct segment_log *l);                      /* the oldest kept; any thread */
