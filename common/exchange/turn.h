@@ -33,7 +33,7 @@ struct turn {
         unsigned actors_n;
 };
 
-/* Reads a row: the decoded message in the arena, or NULL if there is none (or a fault: see turn->fault). */
+/* Keys of rows: the table's byte and the parts, in the arena. */
 struct bytes turn_key(struct turn *t, enum table table, const struct bytes *parts, size_t n);
 #define TURN_KEY(t, table, ...) turn_key((t), (table), (const struct bytes[]){ __VA_ARGS__ }, \
                                          sizeof((const struct bytes[]){ __VA_ARGS__ }) / sizeof(struct bytes))
@@ -41,8 +41,11 @@ struct bytes turn_u64(struct turn *t, uint64_t v);      /* big-endian key parts,
 struct bytes turn_u32(struct turn *t, uint32_t v);
 struct bytes turn_u8(struct turn *t, uint8_t v);
 bool turn_get(struct turn *t, struct bytes key, struct bytes *ret);     /* false: none, or fault */
+/* Reads a row: the decoded message in the arena, or NULL if there is none (or a fault: see turn->fault). */
 void *turn_get_row(struct turn *t, struct bytes key, const ProtobufCMessageDescriptor *d);
+/* The first row with key >= `from` that begins with `prefix`.  What it hands out is good until the entry is done. */
 bool turn_next(struct turn *t, struct bytes prefix, struct bytes from, struct bytes *ret_key, struct bytes *ret_value);
+struct bytes turn_after(struct turn *t, struct bytes key);      /* the smallest key greater than `key`, to go on from */
 
 /* Writes: become effects.  The last write of a key counts.  Bounds are checked by apply (E_BOUND). */
 void turn_put(struct turn *t, struct bytes key, struct bytes value);
@@ -57,6 +60,13 @@ void turn_clock_start(struct turn *t, enum clock clock, struct bytes object, str
 void turn_clock_start_at(struct turn *t, enum clock clock, struct bytes object, struct wall_time due_end);
 void turn_clock_stop(struct turn *t, enum clock clock, struct bytes object);
 void turn_fact(struct turn *t, enum clock clock, struct bytes object, const char *department, const char *violation);
+
+/* Fires what is already due on `object`, in due order, each with now = its due_end: for acts on one object that move
+ * another (apply itself does it for intent.request, .grant and .object before load). */
+void turn_fire_due(struct turn *t, struct bytes object);
+/* What a trust record, and the trust map, call an object: 32 bytes stand for themselves (credential, grant, header digest);
+ * anything else (department code, agent_id, version u32 | resource) is digested with its kind. */
+struct digest turn_trust_object(enum trust_kind kind, struct bytes object);
 
 /* Refuses with a detail: `return turn_refuse(t, G_FIELD, "purpose");`.  turn_detail adds one more, comma-separated. */
 enum refusal turn_refuse(struct turn *t, enum refusal code, const char *detail);
