@@ -28,7 +28,7 @@ enum session_do {
         /* either end */
         SESSION_SEND_PING,
         SESSION_SEND_PONG,              /* with the time of the PING: `number` */
-        SESSION_CLOSED,                 /* the peer said BYE: forget it (agent: a new session at `at`) */
+        SESSION_CLOSED,                 /* the peer said BYE: forget it (agent: as RECONNECT) */
         /* at the broker */
         SESSION_SEND_WELCOME,           /* session_server_welcome() fills what it knows */
         SESSION_SUBMIT,                 /* take this PUT into the pipeline: lane, number */
@@ -44,17 +44,20 @@ enum session_do {
         SESSION_TAKE_RECEIPT,           /* verify and keep it, then session_client_settle() each row */
         SESSION_TAKE_PARCEL,            /* number; session_client_ack() once it is kept */
         SESSION_TAKE_PAGE,
-        SESSION_RECONNECT,              /* close the socket; open a new one at `at` */
+        SESSION_RECONNECT,              /* close the socket; a tick at `at` says CONNECT */
+        SESSION_CONNECT,                /* open a socket, then session_client_connecting() */
 };
 
 /* Why something was not taken, for counters; the broker's metrics have a label for each. */
 #define SESSION_WHYS(X) \
         X(OK, "ok") X(NO_HELLO, "before HELLO") X(AFTER_BYE, "after BYE") X(CREDIT, "over credit") \
         X(GAP, "number ahead of the next") X(QUENCHED, "behind a BUSY") X(IN_FLIGHT, "repeats what is in flight") \
+        X(REPEAT, "repeats what was settled") \
         X(EPOCH, "other outbox epoch") X(LANE, "no such lane") X(ACK, "acknowledges what was not sent") \
         X(SILENT, "silent too long") X(LATE_HELLO, "no HELLO in time") X(LATE_WELCOME, "no WELCOME in time") \
         X(LATE_RECEIPT, "no receipt in time") X(STRIKES, "goes on after being refused") X(PROTOCOL, "not in this state") \
-        X(LOST, "connection lost") X(DENIED, "denied in the handshake") X(DRAIN, "draining")
+        X(LOST, "connection lost") X(DENIED, "denied in the handshake") X(DRAIN, "draining") \
+        X(HELLO, "HELLO does not fit the link") X(BYE, "the peer said BYE") X(FORM, "not a frame")
 #define SESSION_WHY_ENUMERATOR(name, text) SESSION_WHY_##name,
 enum session_why { SESSION_WHYS(SESSION_WHY_ENUMERATOR) SESSION_WHY_COUNT };
 const char *session_why_text(enum session_why w);
@@ -125,9 +128,11 @@ struct session_action session_server_frame(struct session_server *s, const struc
 /* Bytes that did not decode: SEND_BYE E_FORM. */
 struct session_action session_server_garbage(struct session_server *s, struct mono_time now);
 
-/* A SUBMIT that the pipeline cannot take after all (space, quota, drain, clock, load): the lane goes back to it.  SEND_BUSY. */
+/* The SUBMIT just answered cannot be taken after all (space, quota, clock, load): the lane goes back to it.  SEND_BUSY.  Only
+ * before the next frame of this session. */
 struct session_action session_server_busy(struct session_server *s, uint32_t lane, uint64_t number, enum busy reason, uint32_t retry_ms);
-/* Its receipt row leaves: credit returns.  False if the number is not in flight in this session. */
+/* Its receipt row leaves: credit returns, in whichever session the number was taken; a receipt that a former session left
+ * behind moves the lane on, as it does at the agent.  False if it is neither in flight nor the next. */
 bool session_server_settle(struct session_server *s, uint32_t lane, uint64_t number);
 uint64_t session_server_unsettled(const struct session_server *s);      /* frames of all lanes */
 
@@ -172,6 +177,7 @@ struct session_outlane {
         struct mono_time hold;          /* BUSY: nothing before this */
         uint32_t flight[SESSION_LANE_WINDOW];   /* bytes + 1 of a number sent and unsettled */
         bool settled[SESSION_LANE_WINDOW];      /* settled ahead of `first` */
+        uint32_t behind;                        /* BUSYs in a row that named a settled number */
         uint64_t sent_ns[SESSION_LANE_WINDOW];
 };
 
@@ -207,7 +213,7 @@ struct session_action session_client_denied(struct session_client *c, enum refus
 struct session_action session_client_frame(struct session_client *c, const struct frame *frame, struct mono_time now, uint32_t random);
 struct session_action session_client_garbage(struct session_client *c, struct mono_time now, uint32_t random);
 
-/* At `now` and again at session_client_deadline(): NOTHING, SEND_PING, RECONNECT. */
+/* At `now` and again at session_client_deadline(): NOTHING, SEND_PING, RECONNECT, CONNECT. */
 struct session_action session_client_tick(struct session_client *c, struct mono_time now, uint32_t random);
 struct mono_time session_client_deadline(const struct session_client *c);
 void session_client_spoke(struct session_client *c, struct mono_time now);
@@ -223,7 +229,8 @@ void session_client_extend(struct session_client *c, uint32_t lane, uint64_t end
 bool session_client_next(const struct session_client *c, uint32_t lane, struct mono_time now, uint64_t *ret_number);
 /* May those bytes go now?  true: it counts as sent, the PUT must follow.  false: wait for receipts. */
 bool session_client_put(struct session_client *c, uint32_t lane, uint64_t number, uint32_t bytes, struct mono_time now);
-/* A receipt row is kept durably: the number is settled.  False if it was never sent (a receipt for it is a lie or old). */
+/* A receipt row is kept durably: the number is settled.  False if it is not among the unsettled (settled before, or never
+ * made).  Keep an envelope's bytes until `first` of its lane has passed it: go-back-N may ask for them. */
 bool session_client_settle(struct session_client *c, uint32_t lane, uint64_t number);
 /* Has the lane room for one more envelope, were it sealed now?  (open, nothing waiting to be sent, credit left) */
 bool session_client_has_credit(const struct session_client *c, uint32_t lane);
