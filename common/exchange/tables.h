@@ -32,7 +32,7 @@
         X(TABLE_GRANT, 0x1a, "grant id 32", "GrantRow") \
         X(TABLE_DEPT_GRANT, 0x1b, "department 18, seq u64", "grant id 32, of either party") \
         X(TABLE_STREAM, 0x20, "stream id 32", "StreamRow") \
-        X(TABLE_LINK_SEQ, 0x21, "stream id 32, stream_seq u64", "NumberRow: log seq") \
+        X(TABLE_LINK_SEQ, 0x21, "stream id 32, stream_seq u64", "NumberRow: log seq, header digest, accepted_at") \
         X(TABLE_SUBSCRIPTION, 0x22, "grant id 32", "SubscriptionRow") \
         X(TABLE_STREAM_SUB, 0x23, "stream id 32, grant id 32", "empty: subscriptions of a stream") \
         X(TABLE_AGENT_SUB, 0x24, "agent_id 16, grant id 32", "empty: subscriptions of an agent") \
