@@ -16,6 +16,18 @@ static bool all_digits(const uint8_t *p, size_t n)
         return true;
 }
 
+/* Length counts characters, so a full-width digit is a matter of charset; whatever is not ASCII fails there. */
+static const char *check_length(struct bytes text)
+{
+        size_t characters = 0;
+
+        for (size_t i = 0; i < text.n; i++)
+                characters += (text.p[i] & 0xc0) != 0x80;
+        if (characters != CODE_CHARACTERS)
+                return "length";
+        return text.n == CODE_CHARACTERS ? NULL : "charset";
+}
+
 static int number_of(const uint8_t *digits, size_t n)
 {
         int v = 0;
@@ -38,10 +50,11 @@ static uint8_t resident_check_character(const uint8_t *p)
 const char *idcode_check_resident(struct bytes text, day_number today)
 {
         const uint8_t *p = text.p;
+        const char *wrong = check_length(text);
         int year, month, day;
 
-        if (text.n != CODE_CHARACTERS)
-                return "length";
+        if (wrong)
+                return wrong;
         if (!all_digits(p, 17) || (!is_digit(p[17]) && p[17] != 'X'))
                 return "charset";
         year = number_of(p + 6, 4);
@@ -87,9 +100,10 @@ static uint8_t organisation_check_character(const uint8_t *p)
 const char *idcode_check_uscc(struct bytes text)
 {
         const uint8_t *p = text.p;
+        const char *wrong = check_length(text);
 
-        if (text.n != CODE_CHARACTERS)
-                return "length";
+        if (wrong)
+                return wrong;
         for (unsigned i = 0; i < CODE_CHARACTERS; i++)
                 if (uscc_value(p[i]) < 0)
                         return "charset";
