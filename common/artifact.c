@@ -1,16 +1,15 @@
 /* artifact: magic line, base64 in lines of 76, and back without a second spelling. */
 #include "common/artifact.h"
 
+#include "common/base64.h"
 #include "common/envelope.h"
 #include "common/macro.h"
 #include "proto/identity.pb-c.h"
 
 #include <assert.h>
-#include <sodium.h>
 
 #define LINE_CHARS 76
 #define LINE_BYTES 57
-#define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 #define ROW_none NULL
 #define ROW_genesis_file &shuyi__v1__genesis_file__descriptor
@@ -65,7 +64,7 @@ struct bytes artifact_encode(struct arena *a, enum artifact kind, struct bytes c
 
         if (most > ARTIFACT_MAX_BYTES)
                 return (struct bytes){ 0 };
-        text = arena_alloc(a, most + 1);                        /* bin2base64 ends its text with NUL */
+        text = arena_alloc(a, most + 1);                        /* base64_encode ends its text with NUL */
         if (!text)
                 return (struct bytes){ 0 };
         memcpy(text, magic, m);
@@ -74,8 +73,8 @@ struct bytes artifact_encode(struct arena *a, enum artifact kind, struct bytes c
         for (size_t at = 0; at < content.n; at += LINE_BYTES) {
                 size_t n = content.n - at < LINE_BYTES ? content.n - at : LINE_BYTES;
 
-                sodium_bin2base64(p, sodium_base64_ENCODED_LEN(n, BASE64), content.p + at, n, BASE64);
-                p += (n + 2) / 3 * 4;
+                base64_encode(bytes_of(content.p + at, n), p);
+                p += BASE64_CHARS(n);
                 *p++ = '\n';
         }
         return bytes_of(text, (size_t)(p - text));
@@ -92,7 +91,7 @@ static const char *decode_lines(struct bytes text, uint8_t *to, size_t *ret_n)
                         return "a short line before the end";
                 if (!next_line(&text, &line) || line.n == 0 || line.n > LINE_CHARS)
                         return "lines are of 76 characters, each ended";
-                if (sodium_base642bin(to + n, LINE_BYTES, (const char *)line.p, line.n, NULL, &got, NULL, BASE64) != 0)
+                if (!base64_decode(line, to + n, LINE_BYTES, &got))
                         return "not base64";
                 last = line.n < LINE_CHARS || got < LINE_BYTES;
                 n += got;

@@ -4,7 +4,7 @@
  * skipped, and there may be sixteen of them: cosignatures of witnesses stand there too. */
 #include "common/checkpoint.h"
 
-#include "common/macro.h"
+#include "common/base64.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -14,10 +14,9 @@
 #define SIGNATURE_LINES_MAX 16
 #define ORIGIN_MAX_BYTES 255
 #define DASH "\xe2\x80\x94 "                    /* U+2014 and a space begin a signature line */
-#define BASE64 sodium_base64_VARIANT_ORIGINAL
-#define ROOT_BASE64 44                          /* of 32 bytes */
+#define ROOT_BASE64 BASE64_CHARS(DIGEST_BYTES)
 #define SIGNATURE_BLOB (4 + crypto_sign_BYTES)
-#define SIGNATURE_BASE64 92                     /* of 68 bytes */
+#define SIGNATURE_BASE64 BASE64_CHARS(SIGNATURE_BLOB)
 
 static void key_id(const char *name, const uint8_t key[32], uint8_t ret[4])
 {
@@ -50,7 +49,7 @@ static char *note_text(struct arena *a, const struct checkpoint *c)
 {
         char root[ROOT_BASE64 + 1];
 
-        sodium_bin2base64(root, sizeof(root), c->root.b, DIGEST_BYTES, BASE64);
+        base64_encode(bytes_digest(&c->root), root);
         return arena_printf(a, "%s\n%llu\n%s\n", c->origin, (unsigned long long)c->size, root);
 }
 
@@ -67,7 +66,7 @@ char *checkpoint_sign(struct arena *a, const struct checkpoint *c, const uint8_t
                 return NULL;
         key_id(c->origin, key, blob);
         crypto_sign_detached(blob + 4, NULL, (const uint8_t *)text, strlen(text), secret);
-        sodium_bin2base64(line, sizeof(line), blob, sizeof(blob), BASE64);
+        base64_encode(bytes_of(blob, sizeof(blob)), line);
         return arena_printf(a, "%s\n" DASH "%s %s\n", text, c->origin, line);
 }
 
@@ -85,13 +84,6 @@ static bool next_line(struct cursor *c, struct bytes *ret)
         *ret = bytes_of(c->p, (size_t)(lf - c->p));
         c->p = lf + 1;
         return true;
-}
-
-static bool base64_exact(struct bytes text, uint8_t *ret, size_t n)
-{
-        size_t got = 0;
-
-        return sodium_base642bin(ret, n, (const char *)text.p, text.n, NULL, &got, NULL, BASE64) == 0 && got == n;
 }
 
 /* Decimal without leading zeros, within 64 bits. */
@@ -119,7 +111,7 @@ static const char *parse_text(struct cursor *c, const char *origin, struct check
                 return "another origin";
         if (!next_line(c, &line) || !parse_size(line, &ret->size))
                 return "size";
-        if (!next_line(c, &line) || line.n != ROOT_BASE64 || !base64_exact(line, ret->root.b, DIGEST_BYTES))
+        if (!next_line(c, &line) || line.n != ROOT_BASE64 || !base64_decode_exact(line, ret->root.b, DIGEST_BYTES))
                 return "root";
         return NULL;
 }
@@ -141,7 +133,7 @@ static bool split_line(struct bytes line, struct bytes *ret_name, uint8_t ret_id
         *ret_base64 = bytes_of(space + 1, line.n - ret_name->n - 1);
         if (!utf8_check(*ret_name) || memchr(ret_name->p, '+', ret_name->n) || ret_base64->n < 8 || ret_base64->n > 8192)
                 return false;
-        if (!base64_exact(bytes_of(ret_base64->p, 8), head, sizeof(head)))
+        if (!base64_decode_exact(bytes_of(ret_base64->p, 8), head, sizeof(head)))
                 return false;
         memcpy(ret_id, head, 4);
         return true;
@@ -161,7 +153,7 @@ static const char *check_signatures(struct cursor *c, struct bytes text, const c
                         return "signature lines";
                 if (!bytes_equal(name, bytes_str(origin)) || memcmp(id, own, 4) != 0)
                         continue;
-                if (found || !base64_exact(base64, blob, sizeof(blob)) ||
+                if (found || !base64_decode_exact(base64, blob, sizeof(blob)) ||
                     crypto_sign_verify_detached(blob + 4, text.p, text.n, key) != 0)
                         return "signature";
                 found = true;
@@ -200,13 +192,13 @@ const char *checkpoint_verify(struct arena *a, const char *note, const char *ori
 char *checkpoint_vkey(struct arena *a, const char *name, const uint8_t key[32])
 {
         uint8_t id[4], blob[33] = { TYPE_ED25519 };
-        char hex[9], base64[sodium_base64_ENCODED_LEN(33, BASE64)];
+        char hex[9], base64[BASE64_CHARS(33) + 1];
 
         if (!name_check(name))
                 return NULL;
         key_id(name, key, id);
         hex_format(bytes_of(id, sizeof(id)), hex);
         memcpy(blob + 1, key, 32);
-        sodium_bin2base64(base64, sizeof(base64), blob, sizeof(blob), BASE64);
+        base64_encode(bytes_of(blob, sizeof(blob)), base64);
         return arena_printf(a, "%s+%s+%s", name, hex, base64);
 }

@@ -4,6 +4,7 @@
 #include "common/credential.h"
 #include "common/envelope.h"
 #include "common/macro.h"
+#include "proto/request.pb-c.h"
 
 #include <sodium.h>
 

@@ -182,6 +182,7 @@ static void test_at_most_four_sign(void **state)
 {
         struct arena *a = *state;
         struct bytes e = envelope_draft(a, sample_intent(a, KIND_NO_CHANGE), (struct bytes){ 0 });
+        struct sample_key fifth = sample_key(5);
         const struct claim *c;
 
         for (uint8_t seed = 1; seed <= 4; seed++) {
@@ -192,7 +193,7 @@ static void test_at_most_four_sign(void **state)
         }
         assert_int_equal(envelope_verify(a, e, &known, &c), ACCEPTED);
         assert_int_equal(c->signers_n, 4);
-        assert_null(envelope_sign(a, e, &sample_key(5).id, ROLE_AGENT, sample_key(5).secret).p);
+        assert_null(envelope_sign(a, e, &fifth.id, ROLE_AGENT, fifth.secret).p);
         e = bytes_of(memcpy(arena_alloc(a, e.n * 2), e.p, e.n), e.n);
         {       /* a fifth by hand: the fourth once more */
                 size_t one = 2 + 34 + 2 + 66;
