@@ -29,6 +29,7 @@ struct turn {
                 const char *department;         /* "" for ROOT and SYSTEM */
                 struct id subject;              /* person_id or agent_id */
                 bool authority;                 /* of the domain's authority */
+                bool suspended;                 /* the credential or the department */
         } actors[ENVELOPE_SIGNATURES_MAX];
         unsigned actors_n;
 };
