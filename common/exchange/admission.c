@@ -3,21 +3,12 @@
 
 #include "common/credential.h"
 #include "common/exchange/effects.h"
+#include "common/exchange/rows.h"
 #include "common/exchange/signers.h"
 
 #include <errno.h>
 
 #define STAFF_TEXT_MAX 256
-
-static struct bytes of_binary(const ProtobufCBinaryData *b)
-{
-        return bytes_of(b->data, b->len);
-}
-
-static ProtobufCBinaryData to_binary(struct bytes b)
-{
-        return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p };
-}
 
 /* ---- rows ---- */
 
@@ -101,7 +92,7 @@ enum refusal admission_check_key(struct turn *t, const ProtobufCBinaryData *key,
 {
         struct bytes value;
 
-        return turn_get(t, TURN_KEY(t, TABLE_KEY, of_binary(key)), &value) ? turn_refuse(t, G_ONCE, name) : ACCEPTED;
+        return turn_get(t, TURN_KEY(t, TABLE_KEY, bytes_of_field(*key)), &value) ? turn_refuse(t, G_ONCE, name) : ACCEPTED;
 }
 
 static enum refusal check_keys(struct turn *t, const Shuyi__V1__Subject *s)
@@ -119,11 +110,11 @@ enum refusal admission_check(struct turn *t, const Shuyi__V1__SignedCredential *
 
         if (wrong)
                 return turn_refuse(t, G_FIELD, wrong);
-        wrong = key_request_check(of_binary(&s->key_request), of_binary(&s->key_request_signature), t->arena, &ret->request);
+        wrong = key_request_check(bytes_of_field(s->key_request), bytes_of_field(s->key_request_signature), t->arena, &ret->request);
         if (wrong)
                 return turn_refuse(t, G_FIELD, wrong);
         ret->signed_credential = s;
-        ret->id = credential_id(of_binary(&s->credential));
+        ret->id = credential_id(bytes_of_field(s->credential));
         if (strcmp(ret->credential->subject->domain, t->meta->domain) != 0)
                 return turn_refuse(t, E_DOMAIN, "subject");
         if (ret->credential->not_after <= t->now.ms)
@@ -143,14 +134,14 @@ enum refusal admission_check_roles(struct turn *t, const struct admitted *n, str
 {
         const Shuyi__V1__Subject *s = n->credential->subject;
         uint64_t roles = roles_mask(s->roles, s->n_roles);
-        const Shuyi__V1__PersonRow *row = admission_person(t, s->department, of_binary(&s->id));
+        const Shuyi__V1__PersonRow *row = admission_person(t, s->department, bytes_of_field(s->id));
 
         if (row && row->state == STAFF_PUBLISHED) {
-                if (!bytes_equal(of_binary(&row->credential), replaced))
-                        roles |= roles_of(t, of_binary(&row->credential));
+                if (!bytes_equal(bytes_of_field(row->credential), replaced))
+                        roles |= roles_of(t, bytes_of_field(row->credential));
                 for (size_t i = 0; i < row->n_also; i++)
-                        if (!bytes_equal(of_binary(&row->also[i]), replaced))
-                                roles |= roles_of(t, of_binary(&row->also[i]));
+                        if (!bytes_equal(bytes_of_field(row->also[i]), replaced))
+                                roles |= roles_of(t, bytes_of_field(row->also[i]));
         }
         return roles_exclusive(roles) ? turn_refuse(t, G_SEPARATION, "roles") : ACCEPTED;
 }
@@ -160,7 +151,7 @@ enum refusal admission_check_roles(struct turn *t, const struct admitted *n, str
 static void write_key(struct turn *t, const ProtobufCBinaryData *key, const struct digest *id)
 {
         if (key->len)
-                turn_put(t, TURN_KEY(t, TABLE_KEY, of_binary(key)), bytes_digest(id));
+                turn_put(t, TURN_KEY(t, TABLE_KEY, bytes_of_field(*key)), bytes_digest(id));
 }
 
 static void write_credential(struct turn *t, const struct admitted *n)
@@ -182,9 +173,9 @@ static void write_credential(struct turn *t, const struct admitted *n)
 static void keep_others(const Shuyi__V1__PersonRow *old, struct bytes replaced, ProtobufCBinaryData *also, Shuyi__V1__PersonRow *ret)
 {
         for (size_t i = 0; i < old->n_also && ret->n_also < PERSON_CREDENTIALS_MAX; i++)
-                if (!bytes_equal(of_binary(&old->also[i]), replaced))
+                if (!bytes_equal(bytes_of_field(old->also[i]), replaced))
                         also[ret->n_also++] = old->also[i];
-        if (!bytes_equal(of_binary(&old->credential), replaced) && ret->n_also < PERSON_CREDENTIALS_MAX)
+        if (!bytes_equal(bytes_of_field(old->credential), replaced) && ret->n_also < PERSON_CREDENTIALS_MAX)
                 also[ret->n_also++] = old->credential;
         ret->also = also;
 }
@@ -192,27 +183,27 @@ static void keep_others(const Shuyi__V1__PersonRow *old, struct bytes replaced, 
 static void write_person(struct turn *t, const struct admitted *n, struct bytes replaced)
 {
         const Shuyi__V1__Subject *s = n->credential->subject;
-        const Shuyi__V1__PersonRow *old = admission_person(t, s->department, of_binary(&s->id));
+        const Shuyi__V1__PersonRow *old = admission_person(t, s->department, bytes_of_field(s->id));
         Shuyi__V1__PersonRow row = SHUYI__V1__PERSON_ROW__INIT;
         ProtobufCBinaryData also[PERSON_CREDENTIALS_MAX];
 
         row.person_id = s->id;
         row.department = s->department;
         row.staff = (Shuyi__V1__Staff *)n->staff;
-        row.credential = to_binary(bytes_digest(&n->id));
+        row.credential = field_of_bytes(bytes_digest(&n->id));
         row.version = old ? old->version + 1 : 1;
         row.state = STAFF_PUBLISHED;
         row.filed_at = t->now.ms;
         if (old && old->state == STAFF_PUBLISHED)
                 keep_others(old, replaced, also, &row);
-        turn_put_row(t, admission_person_key(t, s->department, of_binary(&s->id)), &row.base);
-        turn_put(t, TURN_KEY(t, TABLE_PERSON_DEPT, of_binary(&s->id), bytes_str(s->department)), (struct bytes){ 0 });
+        turn_put_row(t, admission_person_key(t, s->department, bytes_of_field(s->id)), &row.base);
+        turn_put(t, TURN_KEY(t, TABLE_PERSON_DEPT, bytes_of_field(s->id), bytes_str(s->department)), (struct bytes){ 0 });
 }
 
 static void write_agent(struct turn *t, const struct admitted *n)
 {
         const Shuyi__V1__Subject *s = n->credential->subject;
-        const Shuyi__V1__AgentRow *old = admission_agent(t, of_binary(&s->id));
+        const Shuyi__V1__AgentRow *old = admission_agent(t, bytes_of_field(s->id));
         Shuyi__V1__AgentRow row = SHUYI__V1__AGENT_ROW__INIT;
 
         if (old) {
@@ -221,12 +212,12 @@ static void write_agent(struct turn *t, const struct admitted *n)
                 row.agent_id = s->id;
                 row.department = s->department;
                 row.link = t->meta->next_link++;
-                turn_put(t, TURN_KEY(t, TABLE_LINK, turn_u32(t, row.link)), of_binary(&s->id));
-                turn_put(t, TURN_KEY(t, TABLE_DEPT_AGENT, bytes_str(s->department), of_binary(&s->id)), (struct bytes){ 0 });
+                turn_put(t, TURN_KEY(t, TABLE_LINK, turn_u32(t, row.link)), bytes_of_field(s->id));
+                turn_put(t, TURN_KEY(t, TABLE_DEPT_AGENT, bytes_str(s->department), bytes_of_field(s->id)), (struct bytes){ 0 });
         }
         row.label = (char *)n->label;
-        row.credential = to_binary(bytes_digest(&n->id));
-        turn_put_row(t, admission_agent_key(t, of_binary(&s->id)), &row.base);
+        row.credential = field_of_bytes(bytes_digest(&n->id));
+        turn_put_row(t, admission_agent_key(t, bytes_of_field(s->id)), &row.base);
 }
 
 void admission_write(struct turn *t, const struct admitted *n, struct bytes replaced)
@@ -248,7 +239,7 @@ void admission_end(struct turn *t, struct bytes id, enum trust_status status, ui
                 return;
         row->status = status;
         row->since_seq = t->entry->seq;
-        row->superseded_by = to_binary(by);
+        row->superseded_by = field_of_bytes(by);
         row->revoke_reason = reason;
         row->suspect_since_seq = suspect_since_seq;
         row->revoked_at = status == STATUS_REVOKED ? t->now.ms : 0;

@@ -6,6 +6,7 @@
 #include "common/exchange/admission.h"
 #include "common/anchor.h"
 #include "common/exchange/effects.h"
+#include "common/exchange/rows.h"
 #include "common/exchange/signers.h"
 #include "common/macro.h"
 
@@ -24,16 +25,6 @@ struct registry_matter {
         size_t admitted_n;
         Shuyi__V1__AgentRow *agent;
 };
-
-static struct bytes of_binary(const ProtobufCBinaryData *b)
-{
-        return bytes_of(b->data, b->len);
-}
-
-static ProtobufCBinaryData to_binary(struct bytes b)
-{
-        return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p };
-}
 
 /* ---- load ---- */
 
@@ -104,9 +95,9 @@ static void anchor_install(struct turn *t, void *matter)
         Shuyi__V1__DocumentRow row = SHUYI__V1__DOCUMENT_ROW__INIT;
         struct digest digest = digest_plain(m->next_signed);
 
-        row.bytes_ = to_binary(m->next_signed);
+        row.bytes_ = field_of_bytes(m->next_signed);
         row.version = m->next->version;
-        row.digest = to_binary(bytes_digest(&digest));
+        row.digest = field_of_bytes(bytes_digest(&digest));
         row.seq = t->entry->seq;
         turn_put_row(t, TURN_KEY(t, TABLE_ANCHOR, turn_u32(t, m->next->version)), &row.base);
         t->meta->anchor_version = m->next->version;
@@ -119,11 +110,11 @@ static void anchor_install(struct turn *t, void *matter)
 /* Checks a credential that a root key of the anchor in force issued. */
 static enum refusal check_by_root(struct turn *t, struct registry_matter *m, const Shuyi__V1__SignedCredential *s, struct admitted *ret)
 {
-        Shuyi__V1__Credential *c = s ? message_parse(t->arena, &shuyi__v1__credential__descriptor, of_binary(&s->credential)) : NULL;
+        Shuyi__V1__Credential *c = s ? message_parse(t->arena, &shuyi__v1__credential__descriptor, bytes_of_field(s->credential)) : NULL;
         struct digest issuer;
         const Shuyi__V1__RootKey *root = NULL;
 
-        if (!c || !bytes_copy_exact(of_binary(&c->issuer), issuer.b, DIGEST_BYTES))
+        if (!c || !bytes_copy_exact(bytes_of_field(c->issuer), issuer.b, DIGEST_BYTES))
                 return turn_refuse(t, G_FIELD, "credential");
         if (m->anchor)
                 root = anchor_find_root(m->anchor, &issuer);
@@ -188,7 +179,7 @@ static enum refusal check_admission(struct turn *t, struct registry_matter *m, c
                 return turn_refuse(t, G_FIELD, "department");
         if (s->kind == SUBJECT_AGENT) {
                 n->label = a->agent ? a->agent->label : "";
-                return a->agent && !a->staff && !admission_agent(t, of_binary(&s->id)) ? ACCEPTED : turn_refuse(t, G_FIELD, "agent");
+                return a->agent && !a->staff && !admission_agent(t, bytes_of_field(s->id)) ? ACCEPTED : turn_refuse(t, G_FIELD, "agent");
         }
         if (s->kind != SUBJECT_PERSON || !a->staff || a->agent)
                 return turn_refuse(t, G_FIELD, "staff");
@@ -206,9 +197,9 @@ static bool share_something(const struct admitted *a, const struct admitted *b)
 
         for (unsigned i = 0; i < 2; i++)
                 for (unsigned j = 0; j < 2; j++)
-                        if (keys[i]->len && bytes_equal(of_binary(keys[i]), of_binary(others[j])))
+                        if (keys[i]->len && bytes_equal(bytes_of_field(*keys[i]), bytes_of_field(*others[j])))
                                 return true;
-        return bytes_equal(of_binary(&x->id), of_binary(&y->id));
+        return bytes_equal(bytes_of_field(x->id), bytes_of_field(y->id));
 }
 
 /* The first people are different persons, one for each role, and one agent. */
@@ -282,9 +273,9 @@ static void seal_key_write(struct turn *t, void *matter)
 
         agent->seal_key = body->seal_key;
         agent->seal_not_after = body->not_after;
-        agent->seal_digest = to_binary(bytes_digest(&t->claim->header_digest));
-        turn_put_row(t, admission_agent_key(t, of_binary(&agent->agent_id)), &agent->base);
-        turn_trust(t, TRUST_SEAL_KEY, of_binary(&agent->agent_id), STATUS_ACTIVE);
+        agent->seal_digest = field_of_bytes(bytes_digest(&t->claim->header_digest));
+        turn_put_row(t, admission_agent_key(t, bytes_of_field(agent->agent_id)), &agent->base);
+        turn_trust(t, TRUST_SEAL_KEY, bytes_of_field(agent->agent_id), STATUS_ACTIVE);
 }
 
 static const struct rule rules[] = {

@@ -2,6 +2,7 @@
  *
  * The bytes are canonical: what is digested, what two persons of the authority signed, and what every evaluation reads. */
 #include "common/exchange/effects.h"
+#include "common/exchange/rows.h"
 #include "common/exchange/turn.h"
 #include "common/macro.h"
 #include "common/policy_keys.h"
@@ -14,11 +15,6 @@ struct settings_matter {
         uint32_t version;
         Shuyi__V1__DocumentRow *old;            /* in force; NULL before the first */
 };
-
-static ProtobufCBinaryData to_binary(struct bytes b)
-{
-        return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p };
-}
 
 static enum refusal load_document(struct turn *t, struct settings_matter *m, enum table table, const ProtobufCBinaryData *canonical, unsigned *ret_state)
 {
@@ -51,9 +47,9 @@ static void document_write(struct turn *t, enum table table, const struct settin
 {
         Shuyi__V1__DocumentRow row = SHUYI__V1__DOCUMENT_ROW__INIT;
 
-        row.bytes_ = to_binary(m->canonical);
+        row.bytes_ = field_of_bytes(m->canonical);
         row.version = m->version;
-        row.digest = to_binary(bytes_digest(&m->digest));
+        row.digest = field_of_bytes(bytes_digest(&m->digest));
         row.seq = t->entry->seq;
         turn_put_row(t, TURN_KEY(t, table, (struct bytes){ 0 }), &row.base);
 }
@@ -98,12 +94,12 @@ static void policy_write(struct turn *t, void *matter)
         Shuyi__V1__DocumentRow row = SHUYI__V1__DOCUMENT_ROW__INIT;
 
         document_write(t, TABLE_POLICY, m);
-        row.bytes_ = to_binary(m->canonical);
+        row.bytes_ = field_of_bytes(m->canonical);
         row.version = m->version;
-        row.digest = to_binary(bytes_digest(&m->digest));
+        row.digest = field_of_bytes(bytes_digest(&m->digest));
         row.seq = t->entry->seq;
         turn_put_row(t, TURN_KEY(t, TABLE_POLICY_OLD, bytes_digest(&m->digest)), &row.base);
-        t->meta->policy_digest = to_binary(bytes_digest(&m->digest));
+        t->meta->policy_digest = field_of_bytes(bytes_digest(&m->digest));
         turn_trust(t, TRUST_POLICY, bytes_str(t->meta->domain), STATUS_ACTIVE);
 }
 
@@ -128,7 +124,7 @@ static void calendar_write(struct turn *t, void *matter)
         const struct settings_matter *m = matter;
 
         document_write(t, TABLE_CALENDAR, m);
-        t->meta->calendar_digest = to_binary(bytes_digest(&m->digest));
+        t->meta->calendar_digest = field_of_bytes(bytes_digest(&m->digest));
         turn_trust(t, TRUST_CALENDAR, bytes_str(t->meta->domain), STATUS_ACTIVE);
 }
 

@@ -5,6 +5,7 @@
 #include "common/credential.h"
 #include "common/exchange/admission.h"
 #include "common/exchange/effects.h"
+#include "common/exchange/rows.h"
 #include "common/exchange/signers.h"
 #include "common/macro.h"
 
@@ -20,16 +21,6 @@ struct staff_matter {
         struct admitted admitted;
         bool store_filing;
 };
-
-static struct bytes of_binary(const ProtobufCBinaryData *b)
-{
-        return bytes_of(b->data, b->len);
-}
-
-static ProtobufCBinaryData to_binary(struct bytes b)
-{
-        return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p };
-}
 
 static const Shuyi__V1__FileBody *file_body(const struct turn *t)
 {
@@ -80,7 +71,7 @@ static enum refusal load(struct turn *t, void **ret_matter, unsigned *ret_state)
         *ret_state = 0;
         if (kind == KIND_FILE)
                 return ACCEPTED;
-        if (!bytes_copy_exact(of_binary(&t->intent->object), m->object.b, DIGEST_BYTES))
+        if (!bytes_copy_exact(bytes_of_field(t->intent->object), m->object.b, DIGEST_BYTES))
                 return turn_refuse(t, E_NOT_FOUND, "object");
         if (kind == KIND_STAFF_CHANGE || kind == KIND_REVOKE)
                 return load_credential(t, m, bytes_digest(&m->object), ret_state);
@@ -116,7 +107,7 @@ static enum refusal key_request_fits(struct turn *t, void *matter)
 {
         const Shuyi__V1__FileBody *b = file_body(t);
         const Shuyi__V1__KeyRequest *k = NULL;
-        const char *wrong = key_request_check(of_binary(&b->key_request), of_binary(&b->key_request_signature), t->arena, &k);
+        const char *wrong = key_request_check(bytes_of_field(b->key_request), bytes_of_field(b->key_request_signature), t->arena, &k);
         enum refusal r;
 
         if (wrong)
@@ -153,7 +144,7 @@ static void file_write(struct turn *t, void *matter)
         row.filed_at = t->now.ms;
         if (t->claim->kind->number == KIND_STAFF_CHANGE)
                 row.replaces = t->intent->object;
-        row.officer = to_binary(bytes_id(&t->actors[0].subject));
+        row.officer = field_of_bytes(bytes_id(&t->actors[0].subject));
         turn_put_row(t, TURN_KEY(t, TABLE_FILING, bytes_digest(&t->claim->header_digest)), &row.base);
         turn_notice(t, t->meta->authority, NOTICE_STAFF);
 }
@@ -170,7 +161,7 @@ static enum refusal acceptor_is_other(struct turn *t, void *matter)
 {
         const struct staff_matter *m = matter;
 
-        return signers_person_signed(t, of_binary(&m->filing->officer)) ? turn_refuse(t, G_SEPARATION, "SEC_ADMIN") : ACCEPTED;
+        return signers_person_signed(t, bytes_of_field(m->filing->officer)) ? turn_refuse(t, G_SEPARATION, "SEC_ADMIN") : ACCEPTED;
 }
 
 /* The signer issued it, within what he may issue. */
@@ -186,7 +177,7 @@ static enum refusal issue_fits(struct turn *t, void *matter)
         r = admission_check(t, s, issuer->subject->sign_key.data, &m->admitted);
         if (r != ACCEPTED)
                 return r;
-        if (!bytes_equal(of_binary(&m->admitted.credential->issuer), bytes_digest(&t->claim->signers[0].credential)))
+        if (!bytes_equal(bytes_of_field(m->admitted.credential->issuer), bytes_digest(&t->claim->signers[0].credential)))
                 return turn_refuse(t, G_FIELD, "issuer");
         return credential_check_issue(issuer, m->admitted.credential) ? ACCEPTED : turn_refuse(t, G_FIELD, "may_issue");
 }
@@ -206,7 +197,7 @@ static enum refusal filed_fits(struct turn *t, void *matter)
         const Shuyi__V1__Subject *s = m->admitted.credential->subject;
 
         t->detail[0] = 0;
-        if (!bytes_equal(of_binary(&m->admitted.signed_credential->key_request), of_binary(&f->key_request)))
+        if (!bytes_equal(bytes_of_field(m->admitted.signed_credential->key_request), bytes_of_field(f->key_request)))
                 turn_detail(t, "key_request");
         if (strcmp(s->department, m->filing->department) != 0)
                 turn_detail(t, "department");
@@ -227,13 +218,13 @@ static bool id_is_zero(const ProtobufCBinaryData *id)
 static enum refusal replaced_fits(struct turn *t, struct staff_matter *m)
 {
         unsigned state;
-        enum refusal r = load_credential(t, m, of_binary(&m->filing->replaces), &state);
+        enum refusal r = load_credential(t, m, bytes_of_field(m->filing->replaces), &state);
 
         if (r != ACCEPTED)
                 return r;
         if (state != STAFF_PUBLISHED)
                 return turn_refuse(t, E_STATE, "replaces");
-        return bytes_equal(of_binary(&m->credential->subject->id), of_binary(&m->admitted.credential->subject->id)) ? ACCEPTED
+        return bytes_equal(bytes_of_field(m->credential->subject->id), bytes_of_field(m->admitted.credential->subject->id)) ? ACCEPTED
                                                                                                                   : turn_refuse(t, G_FIELD, "id");
 }
 
@@ -250,8 +241,8 @@ static enum refusal identity_fits(struct turn *t, void *matter)
         if (m->filing->replaces.len)
                 return replaced_fits(t, m);
         if (s->kind == SUBJECT_AGENT)
-                return admission_agent(t, of_binary(&s->id)) ? turn_refuse(t, G_ONCE, "agent_id") : ACCEPTED;
-        person = admission_person(t, s->department, of_binary(&s->id));
+                return admission_agent(t, bytes_of_field(s->id)) ? turn_refuse(t, G_ONCE, "agent_id") : ACCEPTED;
+        person = admission_person(t, s->department, bytes_of_field(s->id));
         return person && person->n_also >= PERSON_CREDENTIALS_MAX ? turn_refuse(t, G_LIMIT, "credentials") : ACCEPTED;
 }
 
@@ -259,7 +250,7 @@ static enum refusal roles_apart(struct turn *t, void *matter)
 {
         struct staff_matter *m = matter;
 
-        return m->filing->filing->staff ? admission_check_roles(t, &m->admitted, of_binary(&m->filing->replaces)) : ACCEPTED;
+        return m->filing->filing->staff ? admission_check_roles(t, &m->admitted, bytes_of_field(m->filing->replaces)) : ACCEPTED;
 }
 
 static void accept_write(struct turn *t, void *matter)
@@ -268,7 +259,7 @@ static void accept_write(struct turn *t, void *matter)
 
         m->admitted.staff = m->filing->filing->staff;
         m->admitted.label = m->filing->filing->agent ? m->filing->filing->agent->label : "";
-        admission_write(t, &m->admitted, of_binary(&m->filing->replaces));
+        admission_write(t, &m->admitted, bytes_of_field(m->filing->replaces));
         turn_notice(t, m->filing->department, NOTICE_STAFF);
 }
 
@@ -323,26 +314,26 @@ static void end_one(struct turn *t, struct bytes id)
 /* A person ends whole: every credential of that person in the department, at most PERSON_CREDENTIALS_MAX + 1. */
 static void revoke_person(struct turn *t, const Shuyi__V1__Subject *s)
 {
-        Shuyi__V1__PersonRow *row = admission_person(t, s->department, of_binary(&s->id));
+        Shuyi__V1__PersonRow *row = admission_person(t, s->department, bytes_of_field(s->id));
 
         if (!row)
                 return;
         row->state = STAFF_REVOKED;
         for (size_t i = 0; i < row->n_also; i++)
-                end_one(t, of_binary(&row->also[i]));
-        end_one(t, of_binary(&row->credential));
+                end_one(t, bytes_of_field(row->also[i]));
+        end_one(t, bytes_of_field(row->credential));
         row->n_also = 0;
-        turn_put_row(t, admission_person_key(t, s->department, of_binary(&s->id)), &row->base);
+        turn_put_row(t, admission_person_key(t, s->department, bytes_of_field(s->id)), &row->base);
 }
 
 static void revoke_agent(struct turn *t, const Shuyi__V1__Subject *s)
 {
-        Shuyi__V1__AgentRow *row = admission_agent(t, of_binary(&s->id));
+        Shuyi__V1__AgentRow *row = admission_agent(t, bytes_of_field(s->id));
 
         if (!row)
                 return;
         row->revoked = true;
-        turn_put_row(t, admission_agent_key(t, of_binary(&s->id)), &row->base);
+        turn_put_row(t, admission_agent_key(t, bytes_of_field(s->id)), &row->base);
 }
 
 static void revoke_write(struct turn *t, void *matter)
