@@ -51,13 +51,15 @@ void flow_stream_back(struct flow_stream *s, uint64_t accepted, const struct dig
 
 /* ---- outbox: refusals ---- */
 
+/* A refused link drags the later ones of its stream along: each is sent all the same and refused in its turn (or answered
+ * E_REPLAY), because a stream_seq may be sealed again only when its signed refusal is held.  So the chain goes back when the
+ * last link sealed after the refused one has its receipt. */
 enum flow_verdict {
         FLOW_DONE,                      /* accepted */
         FLOW_NEW_EPOCH,                 /* this link and later ones back to taken; next view epoch with a new key; seal again */
         FLOW_WAIT,                      /* back to taken; nothing is sealed for the stream until `retry_ms` or a trust record */
         FLOW_AGAIN,                     /* back to taken and sealed again at once: it never became an entry */
         FLOW_DEAD_LETTER,               /* this envelope's records to the dead-letter place with the code; later ones back to taken */
-        FLOW_KEPT,                      /* a control act: the refusal is its end; tell who asked */
 };
 
 struct flow_refusal { enum refusal code; enum flow_verdict verdict; uint32_t retry_ms; const char *why; };
@@ -66,8 +68,7 @@ struct flow_refusal { enum refusal code; enum flow_verdict verdict; uint32_t ret
 struct flow_refusal flow_data_refused(enum refusal code, uint64_t seq);
 const struct flow_refusal *flow_refusal_at(unsigned index);     /* the table, for manuals; NULL past the end */
 
-/* A refused link drags along the later ones of its stream: is the refusal of number `stream_seq` only that, because `first_refused`
- * before it was refused?  Then it is FLOW_AGAIN whatever its code. */
+/* Was link `stream_seq` refused only because `first_refused` before it was (0: none)?  Then it is FLOW_AGAIN whatever its code. */
 bool flow_refusal_follows(uint64_t stream_seq, uint64_t first_refused);
 
 /* ---- inbox: does a link continue its stream? ---- */
@@ -81,12 +82,13 @@ enum flow_arrival {
         FLOW_FORK,                      /* another history: stop, incident */
 };
 
-/* `held`: header digest of the link held under that number, or NULL if it is not held any more.  A subscription's first
- * link (cursor 0 with a zero head, or a start set by flow_position_start) is taken without a predecessor. */
+/* `prev` may be NULL: the header names none.  `held`: header digest of the link held under that number, NULL if it is not held
+ * any more.  A position of {0} holds nothing yet and takes any link as its first; one made by flow_position_start takes
+ * exactly that link, whatever is before it. */
 enum flow_arrival flow_arrive(const struct flow_position *p, uint64_t stream_seq, const struct digest *prev,
                               const struct digest *header_digest, const struct digest *held);
 void flow_position_take(struct flow_position *p, uint64_t stream_seq, const struct digest *header_digest);
-/* A subscription that begins in the middle: the link `first` is the next one, whatever is before it. */
+/* A subscription that begins in the middle: link `first` is the next one. */
 struct flow_position flow_position_start(uint64_t first);
 const char *flow_arrival_text(enum flow_arrival a);
 
@@ -99,7 +101,7 @@ bool flow_receipt_due(const struct flow_unreceipted *u, struct mono_time now, st
 
 /* ---- trust ---- */
 
-struct flow_head { uint64_t trust_seq; struct wall_time accepted_at; struct digest digest; };   /* {0}: none seen */
+struct flow_head { uint64_t trust_seq; struct wall_time accepted_at; struct digest digest; };   /* chain digest; {0}: none seen */
 
 enum flow_trust {
         FLOW_FRESH,
@@ -110,7 +112,8 @@ enum flow_trust {
 enum flow_trust flow_trust_judge(const struct flow_head *h, struct wall_time now, uint64_t max_age_ms, uint64_t *ret_age_ms);
 
 enum flow_head_order { FLOW_HEAD_NEWER, FLOW_HEAD_SAME, FLOW_HEAD_LOWER, FLOW_HEAD_FORK };
-/* A proved head against the highest one held.  Only NEWER is taken; LOWER and FORK (equal trust_seq, another chain) never. */
+/* A proved head against the highest one held: by trust_seq, then by time (a head is repeated while no record comes).  Only
+ * NEWER is taken; LOWER and FORK (equal trust_seq, another chain digest) never. */
 enum flow_head_order flow_head_compare(const struct flow_head *held, const struct flow_head *came);
 
 enum flow_work { FLOW_TAKE_PUSH, FLOW_QUEUE_ACT, FLOW_QUEUE_RECEIPT, FLOW_SERVE_OPENED, FLOW_SEAL, FLOW_OPEN, FLOW_ANSWER };
