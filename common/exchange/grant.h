@@ -18,3 +18,12 @@ void grant_close(struct turn *t, struct bytes id, Shuyi__V1__GrantRow *row, enum
 /* One notice to each of these departments, each once; NULL and "" are nobody. */
 void tell(struct turn *t, enum notice notice, const char *const *departments, size_t n);
 #define TELL(t, notice, ...) tell((t), (notice), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+
+/* May these signers decide this application: the decider of the profile, and nobody who signed the application?
+ * ACCEPTED, G_SIGNERS, E_CRED, E_ROLE, E_NOT_YET or G_SEPARATION. */
+enum refusal decision_check_persons(struct rows *rows, const struct policy *policy, const Shuyi__V1__RequestRow *request,
+                                    const struct claim *decision, struct wall_time at);
+/* Are its items what the event allows: all that was asked, a part of it, or none? */
+bool decision_items_fit(const Shuyi__V1__RequestRow *request, const struct claim *decision);
+/* Whose part it is to decide, by the profile: a department's code.  `authority` is the domain's. */
+const char *decision_department(const struct policy *policy, const Shuyi__V1__RequestRow *request, const char *authority);

@@ -87,10 +87,10 @@ static bool has_role(const Shuyi__V1__Subject *s, enum role role)
         return false;
 }
 
-/* Replaced by a later credential is not against it: the person signed while it was theirs. */
+/* Replaced or suspended since is not against it: the person signed while it was in force, as apply saw at that entry. */
 static bool status_stood(const Shuyi__V1__CredentialRow *row, struct wall_time at)
 {
-        return row->status == STATUS_ACTIVE || row->status == STATUS_SUPERSEDED ||
+        return row->status == STATUS_ACTIVE || row->status == STATUS_SUPERSEDED || row->status == STATUS_SUSPENDED ||
                (row->status == STATUS_REVOKED && row->revoked_at > at.ms);
 }
 

@@ -7,6 +7,10 @@ static const struct machine *const machines[] = {
         &machine_registry,
         &machine_staff,
         &machine_settings,
+        &machine_catalog,
+        &machine_direct,
+        &machine_request,
+        &machine_grant,
         &machine_system,
 };
 

@@ -24,6 +24,15 @@ struct rows rows_of(struct turn *t)
         return (struct rows){ .state = { &ops, t }, .arena = t->arena, .fault = t->fault };
 }
 
+void *turn_new_matter(struct turn *t, size_t n)
+{
+        void *p = arena_zalloc(t->arena, n);
+
+        if (!p && t->fault == 0)
+                t->fault = -ENOMEM;
+        return p;
+}
+
 static struct bytes key_of(struct rows *r, enum table table, const struct bytes *parts, size_t n)
 {
         size_t length = 1, at = 1;

@@ -10,6 +10,9 @@ struct rows { struct state state; struct arena *arena; int fault; };
 /* Over the turn's own effects, then the state.  Faults also stick in the turn. */
 struct rows rows_of(struct turn *t);
 
+/* A zeroed struct for what an act is about, in the turn's arena; NULL and -ENOMEM in the turn when that is full. */
+void *turn_new_matter(struct turn *t, size_t n);
+
 /* NULL: none, or fault. */
 void *rows_get(struct rows *r, const ProtobufCMessageDescriptor *d, enum table table, const struct bytes *parts, size_t n);
 #define ROWS_GET(r, d, table, ...) rows_get((r), (d), (table), (const struct bytes[]){ __VA_ARGS__ }, \
