@@ -1,0 +1,198 @@
+/* client: HTTP/JSON to the agent's Unix socket.  libcurl is met here only. */
+#include "agent/cli/client.h"
+#include "common/macro.h"
+#include "common/refusal.h"
+#include <curl/curl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MAX_BYTES (64u << 20)
+#define CALL_TIMEOUT_S 120L
+
+struct answer { char *p; size_t n; };
+
+static void answer_free(struct answer *a) { free(a->p); }
+static void slist_freep(struct curl_slist **l) { curl_slist_free_all(*l); }
+static void easy_freep(CURL **e) { curl_easy_cleanup(*e); }
+
+static size_t take_bytes(char *p, size_t size, size_t n, void *ctx)
+{
+        struct answer *a = ctx;
+
+        n *= size;
+        if (n > ANSWER_MAX_BYTES - a->n)
+                return 0;
+        char *grown = realloc(a->p, a->n + n + 1);
+        if (!grown)
+                return 0;
+        memcpy(grown + a->n, p, n);
+        a->p = grown;
+        a->n += n;
+        a->p[a->n] = 0;
+        return n;
+}
+
+static struct curl_slist *headers_make(const char *idempotency_key)
+{
+        struct curl_slist *l = curl_slist_append(NULL, "Content-Type: application/json");
+        char line[160];
+
+        if (idempotency_key) {
+                snprintf(line, sizeof line, "Idempotency-Key: %.100s", idempotency_key);
+                l = curl_slist_append(l, line);
+        }
+        return l;
+}
+
+static int call(struct cli *c, const char *method, const char *path, const char *idempotency_key, struct bytes body, long *ret_status, json_t **ret)
+{
+        const char *socket = c->socket && *c->socket ? c->socket : AGENT_SOCKET_DEFAULT;
+        _cleanup_(easy_freep) CURL *e = curl_easy_init();
+        _cleanup_(slist_freep) struct curl_slist *headers = headers_make(idempotency_key);
+        _cleanup_(answer_free) struct answer a = { NULL, 0 };
+        char *url = arena_printf(c->arena, "http://localhost%s", path);
+        json_error_t error;
+
+        if (!e || !headers || !url) {
+                cli_error("out of memory");
+                return -1;
+        }
+        curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, socket);
+        curl_easy_setopt(e, CURLOPT_URL, url);
+        curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+        curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(e, CURLOPT_TIMEOUT, CALL_TIMEOUT_S);
+        curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_bytes);
+        curl_easy_setopt(e, CURLOPT_WRITEDATA, &a);
+        if (body.p) {
+                curl_easy_setopt(e, CURLOPT_POSTFIELDS, body.p);
+                curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
+        }
+        CURLcode code = curl_easy_perform(e);
+        if (code != CURLE_OK) {
+                cli_error("the agent at %s does not answer: %s", socket, curl_easy_strerror(code));
+                return -1;
+        }
+        curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, ret_status);
+        *ret = a.n ? json_loadb(a.p, a.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error) : NULL;
+        if (a.n && !*ret) {
+                cli_error("the agent's answer is not JSON (HTTP %ld)", *ret_status);
+                return -1;
+        }
+        return 0;
+}
+
+int client_call(struct cli *c, const char *method, const char *path, json_t *body, long *ret_status, json_t **ret)
+{
+        char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        int r;
+
+        if (body && !text) {
+                json_decref(body);
+                cli_error("out of memory");
+                return -1;
+        }
+        r = call(c, method, path, NULL, text ? bytes_str(text) : (struct bytes){ 0 }, ret_status, ret);
+        free(text);
+        json_decref(body);
+        return r;
+}
+
+int client_post_bytes(struct cli *c, const char *path, const char *idempotency_key, struct bytes body, long *ret_status, json_t **ret)
+{
+        return call(c, "POST", path, idempotency_key, body, ret_status, ret);
+}
+
+int client_problem(long status, const json_t *answer)
+{
+        const char *title = json_string_value(json_object_get(answer, "title"));
+        const char *detail = json_string_value(json_object_get(answer, "detail"));
+        const char *refusal = json_string_value(json_object_get(answer, "refusal"));
+        const char *todo = json_string_value(json_object_get(answer, "todo"));
+
+        cli_error("%s%s%s%s%s (HTTP %ld)", refusal ? refusal : "", refusal ? ": " : "", title ? title : "the agent refused",
+                  detail && *detail ? ": " : "", detail ? detail : "", status);
+        if (todo && *todo)
+                fprintf(stderr, "What to do: %s\n", todo);
+        return refusal ? CLI_REFUSED : CLI_FAILED;
+}
+
+char *client_base64(struct cli *c, struct bytes b)
+{
+        size_t n = sodium_base64_encoded_len(b.n, sodium_base64_VARIANT_ORIGINAL);
+        char *text = arena_alloc(c->arena, n);
+
+        return text ? sodium_bin2base64(text, n, b.p, b.n, sodium_base64_VARIANT_ORIGINAL) : NULL;
+}
+
+struct bytes client_unbase64(struct cli *c, const char *text)
+{
+        size_t len = text ? strlen(text) : 0, n = 0;
+        uint8_t *p = arena_alloc(c->arena, len + 1);
+
+        if (!p || !text || sodium_base642bin(p, len + 1, text, len, NULL, &n, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+                return (struct bytes){ 0 };
+        return bytes_of(p, n);
+}
+
+char *client_hex(struct cli *c, struct bytes b)
+{
+        char *text = arena_alloc(c->arena, 2 * b.n + 1);
+
+        if (text)
+                hex_format(b, text);
+        return text;
+}
+
+static json_t *query_json(struct cli *c, const struct client_query *q, const char *after)
+{
+        json_t *body = json_pack("{s:i, s:I, s:i}", "what", (int)q->what, "need_seq", (json_int_t)q->need_seq, "limit", 200);
+
+        if (q->key.n)
+                json_object_set_new(body, "key", json_string(client_hex(c, q->key)));
+        if (after)
+                json_object_set_new(body, "after", json_string(after));
+        if (q->signed_query.n)
+                json_object_set_new(body, "query", json_string(client_base64(c, q->signed_query)));
+        return body;
+}
+
+static int read_page(struct cli *c, const json_t *page, int (*row)(struct cli *c, struct bytes row, void *ctx), void *ctx)
+{
+        const json_t *value;
+        size_t i;
+
+        json_array_foreach(json_object_get(page, "rows"), i, value) {
+                struct bytes b = client_unbase64(c, json_string_value(value));
+                int r = b.p ? row(c, b, ctx) : -1;
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+int client_read(struct cli *c, const struct client_query *q, int (*row)(struct cli *c, struct bytes row, void *ctx), void *ctx)
+{
+        const char *after = NULL;
+
+        for (;;) {
+                json_t *answer = NULL;
+                long status;
+
+                if (client_call(c, "POST", "/v1/read", query_json(c, q, after), &status, &answer) < 0)
+                        return CLI_FAILED;
+                int code = status == 200 ? CLI_OK : client_problem(status, answer);
+                json_int_t refusal = json_integer_value(json_object_get(answer, "code"));
+                if (code == CLI_OK && refusal != 0) {
+                        cli_error("%s: %s", refusal_text((uint32_t)refusal)->code, refusal_text((uint32_t)refusal)->english);
+                        code = CLI_REFUSED;
+                }
+                const char *next = json_string_value(json_object_get(answer, "next"));
+                int r = code == CLI_OK ? read_page(c, answer, row, ctx) : -1;
+                after = next && *next ? arena_strdup(c->arena, next) : NULL;
+                json_decref(answer);
+                if (code != CLI_OK || r != 0 || !after)
+                        return code != CLI_OK ? code : r < 0 ? CLI_FAILED : CLI_OK;
+        }
+}

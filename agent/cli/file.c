@@ -1,0 +1,104 @@
+/* file: whole files in and out. */
+#include "agent/cli/file.h"
+#include "common/macro.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void close_fdp(int *fd)
+{
+        if (*fd > STDERR_FILENO)
+                close(*fd);
+}
+
+int file_read(struct cli *c, const char *path, struct bytes *ret)
+{
+        _cleanup_(close_fdp) int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+        size_t size = 4096, n = 0;
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0) {
+                cli_error("%s: %s", path, strerror(errno));
+                return -1;
+        }
+        if (S_ISREG(st.st_mode))
+                size = (size_t)st.st_size + 1;
+        uint8_t *p = size <= FILE_MAX_BYTES ? arena_alloc(c->arena, size) : NULL;
+        while (p) {
+                ssize_t r = read(fd, p + n, size - n);
+                if (r < 0) {
+                        cli_error("%s: %s", path, strerror(errno));
+                        return -1;
+                }
+                if (r == 0) {
+                        *ret = bytes_of(p, n);
+                        return 0;
+                }
+                n += (size_t)r;
+                if (n == size) {
+                        uint8_t *grown = size <= FILE_MAX_BYTES / 2 ? arena_alloc(c->arena, size * 2) : NULL;
+                        if (grown)
+                                memcpy(grown, p, n);
+                        p = grown;
+                        size *= 2;
+                }
+        }
+        cli_error("%s: larger than %u MiB", path, FILE_MAX_BYTES >> 20);
+        return -1;
+}
+
+static int write_all(int fd, struct bytes b)
+{
+        while (b.n) {
+                ssize_t r = write(fd, b.p, b.n);
+                if (r < 0 && errno != EINTR)
+                        return -errno;
+                if (r > 0)
+                        b = bytes_of(b.p + r, b.n - (size_t)r);
+        }
+        return 0;
+}
+
+int file_write(struct cli *c, const char *path, struct bytes b, unsigned mode, bool replace)
+{
+        char *temporary = arena_printf(c->arena, "%s.new", path);
+        int r;
+
+        if (!temporary) {
+                cli_error("out of memory");
+                return -1;
+        }
+        if (!replace && access(path, F_OK) == 0) {
+                cli_error("%s is there already; it is not overwritten", path);
+                return -1;
+        }
+        unlink(temporary);
+        _cleanup_(close_fdp) int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        r = fd < 0 ? -errno : write_all(fd, b);
+        if (r == 0 && fsync(fd) < 0)
+                r = -errno;
+        if (r == 0 && rename(temporary, path) < 0)
+                r = -errno;
+        if (r < 0) {
+                cli_error("%s: %s", path, strerror(-r));
+                unlink(temporary);
+                return -1;
+        }
+        return 0;
+}
+
+json_t *file_read_json(struct cli *c, const char *path)
+{
+        struct bytes b;
+        json_error_t error;
+
+        if (file_read(c, path, &b) < 0)
+                return NULL;
+        json_t *value = json_loadb((const char *)b.p, b.n, JSON_REJECT_DUPLICATES, &error);
+        if (!value)
+                cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
+        return value;
+}
