@@ -1,0 +1,466 @@
+"""The story of deploy/demo: a city's exchange from its genesis to its audit, told step by step.
+
+Everything said here is checked; the first thing that does not hold ends the story with exit status 1."""
+import argparse, base64, collections, json, pathlib, shutil, sys, tempfile, threading, time, traceback
+
+import entries
+from city import Agent, City, Failed, Person, Process, wait_for
+from data import ITEMS, Source, divisions
+
+AUTHORITY, CIVIL, HEALTH = "11442000MX00000197", "11442000MX00000272", "11442000MX0000035W"
+DOMAIN = "442000"
+CHANGES = 20000
+BATCH = 100
+PURPOSE = "公共卫生服务网格划分"
+
+refusals = []
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def step(number, title):
+    say(f"\n== {number}. {title}")
+
+
+def check(what, holds):
+    if not holds:
+        raise Failed(what)
+    say(f"   - {what}")
+
+
+def refused(what, answer, code, article=""):
+    """The answer to something that is not allowed: it must carry this code."""
+    found = answer.get("refusal") or answer.get("code_name") or ""
+    text = json.dumps(answer, ensure_ascii=False)
+    if code not in found and code not in text:
+        raise Failed(f"{what}: expected {code}, got {text[:600]}")
+    refusals.append(what)
+    say(f"   - refused: {what}: {code}{' (' + article + ')' if article else ''}")
+
+
+class Story:
+    def __init__(self, city):
+        self.city = city
+        self.people = {}
+
+    # ---- people and keys ----
+
+    def person(self, nick, name, department, *roles):
+        p = Person(self.city, name, department, list(roles))
+        self.city.shuyi("key", "new", p.key, "--join", p.join, "--domain", DOMAIN, "--department", department, "--label", name)
+        self.people[nick] = p
+        return p
+
+    def file_and_accept(self, nick, name, department, agent, officer, *roles, person_id=None):
+        """SM-STAFF 1 and 2: the department files, the authority accepts."""
+        p = self.person(nick, name, department, *roles)
+        filing = self.city.act(agent, officer, "staff", "file", p.join, "--staff", p.staff_file)
+        more = ["--person", person_id] if person_id else []
+        self.city.act(self.center, self.people["sec"], "staff", "accept", filing["digest"], *more)
+        return p
+
+    def person_id(self, name):
+        for row in self.city.shuyi("staff", "list", agent=self.center):
+            if row["staff"]["name"] == name:
+                return row["person"]
+        raise Failed(f"{name} is not in the published list of staff")
+
+    # ---- 1 ----
+
+    def genesis(self):
+        city = self.city
+        step(1, "Genesis: root, anchor, first officers; then the departments and their staff")
+        city.shuyi("key", "new", city.dir / "root.key", "--use", "ROOT")
+        city.shuyi("key", "new", city.dir / "broker" / "broker.key", "--use", "BROKER", "--join", city.dir / "broker" / "broker.join", "--domain", DOMAIN)
+        city.shuyi("key", "new", city.dir / "broker" / "log.key", "--use", "LOG")
+        self.center = city.add(Agent(city, "authority", AUTHORITY))
+        self.init_agent(self.center, "主管部门代理")
+        sec = self.person("sec", "安管甲", AUTHORITY, "SEC_ADMIN")
+        officer = self.person("center_officer", "专员乙", AUTHORITY, "DATA_OFFICER")
+        operator = self.person("operator", "操作丙", AUTHORITY, "DATA_OPERATOR")
+        spec = {
+            "domain": DOMAIN, "threshold": 1, "demo": True, "origin": f"{DOMAIN}.shuyi.example/log", "log_key": str(city.dir / "broker" / "log.key"),
+            "broker_join": str(city.dir / "broker" / "broker.join"), "endpoint": city.endpoint,
+            "department": {"code": AUTHORITY, "name": "中山市政务数据主管部门", "dept_class": "GOV_DEPT", "applies": "MUST"},
+            "persons": [{"join": str(p.join), "staff": p.staff} for p in (sec, officer, operator)],
+            "agents": [{"join": str(self.center.dir / "agent.join")}],
+        }
+        (city.dir / "authority.json").write_text(json.dumps(spec, ensure_ascii=False))
+        self.genesis_file, self.anchor = city.dir / "genesis.shuyi", city.dir / "anchor.shuyi"
+        city.shuyi("authority", "init", city.dir / "authority.json", city.dir / "root.key", "--genesis", self.genesis_file,
+                   "--anchor", self.anchor, "--welcome", city.dir / "authority" / "welcome")
+        city.broker_config.write_text(
+            f"domain: \"{DOMAIN}\"\nlog:\n  origin: {spec['origin']}\nkeys:\n  broker: broker.key\n  log: log.key\n"
+            f"store:\n  dir: store\n  allow_volatile: true\n  map_bytes: 1GiB\n"
+            f"link:\n  listen: {city.endpoint}\nhttp:\n  listen: tcp://127.0.0.1:{city.http_port}\n")
+        code, out, err = city.run([city.bin("broker/shuyi-broker"), "init", "--config", city.broker_config, self.genesis_file])
+        check(f"the broker takes the genesis as its first entries{'' if code == 0 else ': ' + out + err}", code == 0)
+        city.broker.start()
+        wait_for("the broker to be ready", city.ready)
+        self.center.configure(city.dir / "authority" / "welcome")
+        self.start(self.center)
+        check("broker and the authority's agent run; nothing but registry acts is accepted before a policy: R-194", True)
+        city.two(self.center, sec, operator, "policy", "publish", pathlib.Path("deploy/policies/zs.conf"))
+        city.two(self.center, sec, operator, "policy", "calendar", pathlib.Path("deploy/calendar/cn-holidays.csv"))
+        check("profile zs and the holiday calendar are published, each signed by SEC_ADMIN and DATA_OPERATOR", True)
+        self.join_departments()
+
+    def init_agent(self, agent, label):
+        agent.dir.mkdir(exist_ok=True)
+        self.city.shuyi("agent", "init", agent.dir, "--domain", DOMAIN, "--department", agent.department, "--label", label)
+
+    def start(self, agent):
+        agent.start()
+        wait_for(f"the agent {agent.name} to be linked (see {agent.log})", agent.linked)
+
+    def department(self, nick, name, code, agent_name, officer_nick, officer_name, sink):
+        city = self.city
+        agent = city.add(Agent(city, agent_name, code, sink))
+        self.init_agent(agent, f"{name}代理")
+        officer = self.person(officer_nick, officer_name, code, "DATA_OFFICER")
+        spec = {"domain": DOMAIN, "department": {"code": code, "name": name, "dept_class": "GOV_DEPT", "applies": "MUST"},
+                "persons": [{"join": str(officer.join), "staff": officer.staff}], "agents": [{"join": str(agent.dir / "agent.join")}]}
+        (agent.dir / "department.json").write_text(json.dumps(spec, ensure_ascii=False))
+        city.shuyi("department", "new", agent.dir / "department.json", city.dir / "root.key", "--like", city.dir / "authority" / "welcome",
+                   "--out", agent.dir / "department.act", "--welcome", agent.dir / "welcome")
+        city.shuyi("department", "submit", agent.dir / "department.act", agent=self.center)
+        agent.configure(agent.dir / "welcome")
+        self.start(agent)
+        return agent
+
+    def join_departments(self):
+        people = self.people
+        self.civil = self.department("civil", "中山市民政局", CIVIL, "civil", "civil_officer", "民政专员丁", None)
+        self.health = self.department("health", "中山市卫生健康局", HEALTH, "health", "health_officer", "卫健专员戊", True)
+        check("民政局 and 卫生健康局 join by DEPARTMENT, signed by the root, each with its first DATA_OFFICER and agent", True)
+        self.file_and_accept("auditor", "审计己", AUTHORITY, self.center, people["center_officer"], "AUDIT_OFFICER")
+        self.file_and_accept("civil_approver", "民政批准庚", CIVIL, self.civil, people["civil_officer"], "APPROVER")
+        self.file_and_accept("user", "卫健使用辛", HEALTH, self.health, people["health_officer"], "USER")
+        self.file_and_accept("approver", "卫健批准壬", HEALTH, self.health, people["health_officer"], "APPROVER")
+        self.file_and_accept("both", "卫健双职癸", HEALTH, self.health, people["health_officer"], "USER", "APPROVER")
+        check("staff are filed by their department and accepted by the authority, each with a key of their own", True)
+        staff = self.city.shuyi("staff", "list", agent=self.health)
+        check(f"offices and staff of all departments can be read by every participant ({len(staff)} persons): R-006", len(staff) == 10)
+        self.second_agent()
+
+    def second_agent(self):
+        """A further agent comes by FILE and ACCEPT."""
+        city = self.city
+        self.health_b = city.add(Agent(city, "health-b", HEALTH, True))
+        self.init_agent(self.health_b, "卫健局第二代理")
+        filing = city.act(self.health, self.people["health_officer"], "agent", "file", self.health_b.dir / "agent.join")
+        city.act(self.center, self.people["sec"], "agent", "accept", filing["digest"], "--like", city.dir / "authority" / "welcome",
+                 "--welcome", self.health_b.dir / "welcome")
+        self.health_b.configure(self.health_b.dir / "welcome")
+        self.start(self.health_b)
+        check("a second agent of 卫生健康局 is filed, accepted and linked", True)
+
+    # ---- 2 ----
+
+    def submit(self, name, entry, expect=(0,)):
+        path = self.city.dir / f"{name}.json"
+        path.write_text(json.dumps(entry, ensure_ascii=False, indent=1))
+        return self.city.two(self.civil, self.people["civil_officer"], self.people["civil_approver"], "catalog", "submit", path,
+                             "--agent-id", self.civil.agent_id(), expect=expect)
+
+    def resource_of(self, matter):
+        for row in self.city.shuyi("catalog", "matters", "--all", agent=self.center):
+            if row["matter"] == matter:
+                return row["resource"]
+        raise Failed("the matter is gone")
+
+    def catalog(self):
+        step(2, "民政局 submits its catalog entries; the authority reviews and publishes")
+        contact, approver = self.person_id("民政专员丁"), self.person_id("民政批准庚")
+        good = entries.entry(CIVIL, contact, contact, approver)
+        answer = self.submit("entry-errors", entries.with_errors(good), expect=(3,))
+        codes = ("C-001", "C-003", "C-009", "C-012", "C-018")
+        for code in codes:
+            if code not in answer["detail"]:
+                raise Failed(f"{code} is not named in {answer['detail']}")
+        refused("an entry with five errors, all named together", answer, "C-001", "ZS 9")
+        warned = self.submit("entry-warning", entries.with_warning(good))
+        rows = [r for r in self.city.shuyi("catalog", "matters", agent=self.center) if r["matter"] == warned["digest"]]
+        check("the reviewer sees the warning C-021 of the next one", len(rows) == 1 and "C-021" in rows[0]["warning_codes"])
+        self.city.act(self.center, self.people["operator"], "catalog", "return", warned["digest"], "--defects", "C-021")
+        path = self.city.dir / "entry.json"
+        path.write_text(json.dumps(good, ensure_ascii=False, indent=1))
+        self.city.two(self.civil, self.people["civil_officer"], self.people["civil_approver"], "catalog", "submit", path,
+                      "--agent-id", self.civil.agent_id(), "--matter", warned["digest"])
+        self.city.act(self.center, self.people["operator"], "catalog", "approve", warned["digest"])
+        self.open_resource = self.resource_of(warned["digest"])
+        check(f"returned, corrected and published: 行政区划 is {self.open_resource}, UNCONDITIONAL (ZS 20(1))", True)
+        second = self.submit("entry-conditional", entries.conditional(good))
+        self.city.act(self.center, self.people["operator"], "catalog", "approve", second["digest"])
+        self.conditional_resource = self.resource_of(second["digest"])
+        check(f"区划管理明细 is {self.conditional_resource}, CONDITIONAL with its municipal document (ZS 20(2))", True)
+
+    # ---- 3 ----
+
+    def get(self, agent, first, second, expect=(0,), resource=None, items="1-4", roles=(None, None)):
+        return self.city.two(self.health, self.people[first], self.people[second], "request", "get", resource or self.open_resource, "--items", items,
+                             "--purpose", PURPOSE, "--agent-id", agent.agent_id(), expect=expect, roles=roles)
+
+    def live(self, grant):
+        def state():
+            for row in self.city.shuyi("grant", "subscriptions", agent=self.health):
+                if row["grant"] == grant:
+                    return row["state"] == "LIVE"
+        wait_for(f"subscription {grant[:12]} to be LIVE", state)
+
+    def subscribe(self):
+        step(3, "卫生健康局 subscribes directly, and applies for what is conditional")
+        self.grant_open = self.get(self.health, "user", "approver")["digest"]
+        self.grant_b = self.get(self.health_b, "user", "approver")["digest"]
+        request = self.city.two(self.health, self.people["user"], self.people["approver"], "request", "submit", self.conditional_resource, "--items", "1-4",
+                                "--purpose", PURPOSE, "--agent-id", self.health.agent_id(), "--need", "网格与区划对应")
+        check(f"the application was received, with its due date: {request.get('detail', '')}", request["state"] == "received")
+        consent = self.city.two(self.civil, self.people["civil_officer"], self.people["civil_approver"], "request", "consent", request["digest"],
+                                "--items", "1,2", "--refuse-items", "3:R_EXCESS,4:R_EXCESS")
+        self.grant_part = consent["digest"]
+        check("民政局's handler and approver consent to items 1 and 2 only (R_EXCESS for the rest)", True)
+        for grant in (self.grant_open, self.grant_b, self.grant_part):
+            self.live(grant)
+        check("all three subscriptions are LIVE before any data flows", True)
+
+    # ---- 4 and 5 ----
+
+    def push(self, resource, records, batch):
+        """One push of the business system: given again with the same key until the agent takes it."""
+        path, key = f"/v1/resources/{resource}/records", f"demo-{resource}-{batch}"
+        while True:
+            try:
+                status, answer = self.civil.call("POST", path, {"records": records}, {"Idempotency-Key": key})
+            except OSError:
+                time.sleep(0.1)
+                continue
+            if status == 202:
+                return
+            if status not in (429, 503):
+                raise Failed(f"push refused with {status}: {answer}")
+            time.sleep(0.1)
+
+    def feed(self, source):
+        """The business system: first all rows, then seeded changes, to both resources, paced."""
+        try:
+            records = source.load()
+            for i in range(0, len(records), BATCH):
+                self.push_both(records[i:i + BATCH])
+            while source.sent < len(divisions()) + CHANGES:
+                self.push_both([source.change() for _ in range(BATCH)])
+                time.sleep(0.02)
+        except BaseException as fault:  # told by the main thread
+            self.feed_fault = fault
+        self.feed_done.set()
+
+    def push_both(self, records):
+        for resource in (self.open_resource, self.conditional_resource):
+            self.push(resource, records, self.batches)
+        self.batches += 1
+        self.pushed += len(records)
+
+    def received(self, agent=None):
+        try:
+            with open((agent or self.health).sink, "rb") as f:
+                return f.read().count(b"\n")
+        except FileNotFoundError:
+            return 0
+
+    def acknowledged(self):
+        """How far the two streams have come, as the center's log says."""
+        return sum(row.get("cursor", 0) for row in self.city.shuyi("grant", "subscriptions", agent=self.center))
+
+    def crash(self, process, at):
+        """kill -9 in the middle of the flow, and start again."""
+        wait_for(f"{at} records at the consumer", lambda: self.feed_fault or self.received() >= at, 300)
+        if self.feed_fault:
+            raise self.feed_fault
+        before = self.received()
+        process.kill()
+        check(f"{process.name} is killed with SIGKILL: {before} records delivered, {self.pushed} pushed so far", before > 0 and not self.feed_done.is_set())
+        time.sleep(0.5)
+        process.start()
+        if isinstance(process, Agent):
+            wait_for(f"{process.name} to be linked again", process.linked)
+        else:
+            wait_for("the broker to be ready again", self.city.ready)
+
+    def flow(self):
+        step(4, f"Real data: {len(divisions())} divisions and {CHANGES} changes, to both resources")
+        self.source, self.pushed, self.batches, self.feed_fault = Source(442000), 0, 0, None
+        self.feed_done = threading.Event()
+        thread = threading.Thread(target=self.feed, args=(self.source,), daemon=True)
+        thread.start()
+        step(5, "On the way broker, consumer's agent and provider's agent are killed")
+        total = 2 * (len(divisions()) + CHANGES)
+        self.crash(self.city.broker, total // 10)
+        self.crash(self.health, total * 3 // 10)
+        self.crash(self.civil, total * 5 // 10)
+        self.revoke_in_stream()
+        wait_for("the business system to finish", self.feed_done.is_set, 600)
+        thread.join()
+        if self.feed_fault:
+            raise self.feed_fault
+        wait_for(f"all {total} records at the consumer", lambda: self.received() >= total, 300)
+        self.compare(total)
+
+    def compare(self, total):
+        """Every line of the sink: in order, none twice, none missing; and the rows that they make equal the source."""
+        rows = collections.defaultdict(dict)
+        last, counts = {}, collections.Counter()
+        with open(self.health.sink, encoding="utf-8") as f:
+            for line in f:
+                r = json.loads(line)
+                grant, at = r["grant"], (r["stream_seq"], r["index"])
+                if at <= last.get(grant, (0, -1)):
+                    raise Failed(f"out of order or twice: {at} after {last[grant]}")
+                last[grant] = at
+                counts[grant] += 1
+                code = r["key"]
+                if r["op"] == "DELETE":
+                    rows[grant].pop(code, None)
+                else:
+                    rows[grant][code] = r["values"]
+        check(f"{total} records received: none lost, none doubled, none out of order", all(counts[g] == total // 2 for g in (self.grant_open, self.grant_part)))
+        whole = {code: {k: row[k] for k in ITEMS} for code, row in self.source.rows.items()}
+        part = {code: {k: row[k] for k in ("code", "name")} for code, row in self.source.rows.items()}
+        check(f"行政区划: all {len(whole)} rows equal the source", rows[self.grant_open] == whole)
+        check(f"区划管理明细: all {len(part)} rows equal the source, and only the items granted", rows[self.grant_part] == part)
+        self.equal = len(whole) + len(part)
+        self.total = total
+
+    # ---- 6 ----
+
+    def audit(self):
+        step(6, "Audit: the seven facts of ZS 32, every hash again, and a replay")
+        wait_for("all deliveries to be receipted", lambda: self.seen(self.grant_open) and self.seen(self.grant_part), 120)
+        rows = self.city.shuyi("audit", "search", "--key", self.people["auditor"].key, agent=self.center)
+        facts = ("channel", "user", "approver", "resource", "acquired_at", "method", "medium", "payload_digest", "items", "record_count")
+        for row in rows:
+            missing = [f for f in facts if not row.get(f)]
+            if missing or row["user"] == row["approver"]:
+                raise Failed(f"an acquisition without {missing}: {row}")
+        mine = [r for r in rows if r["grant"] in (self.grant_open, self.grant_part)]
+        check(f"{len(rows)} acquisitions, each with channel, user, approver, content, time, method and medium: R-151",
+              sum(r["record_count"] for r in mine) == self.total)
+        self.acquisitions = len(rows)
+        own = self.city.shuyi("audit", "search", "--department", HEALTH, agent=self.health)
+        check("卫生健康局 sees its own acquisitions and they agree with the auditor's: R-153", len(own) == len(rows))
+        self.city.broker.stop()
+        code, out, err = self.city.run([self.city.bin("agent/cli/shuyi"), "log", "check", self.city.broker_config])
+        check(f"shuyi log check derives every hash, signature and outcome again{'' if code == 0 else ': ' + out + err}", code == 0)
+        code, out, err = self.city.run([self.city.bin("broker/shuyi-broker"), "--replay", "--config", self.city.broker_config])
+        check(f"shuyi-broker --replay reaches the same state digest{'' if code == 0 else ': ' + out + err}", code == 0)
+        self.city.broker.start()
+        wait_for("the broker to be ready again", self.city.ready)
+        wait_for("the agents to be linked again", lambda: self.center.linked() and self.civil.linked() and self.health.linked())
+
+    def seen(self, grant):
+        """Has the whole stream of a grant been receipted?"""
+        subscriptions = {r["grant"]: r for r in self.city.shuyi("grant", "subscriptions", agent=self.center)}
+        records = sum(r["record_count"] for r in self.city.shuyi("audit", "search", "--grant", grant, agent=self.health))
+        return subscriptions[grant]["state"] == "LIVE" and records >= self.total // 2
+
+    # ---- 7 ----
+
+    def revoke_in_stream(self):
+        """The second agent of 卫生健康局 is revoked while its stream flows: nothing more reaches it."""
+        wait_for("the second agent to have received something", lambda: self.received(self.health_b) > 0)
+        agents = self.city.shuyi("agent", "list", agent=self.center)
+        credential = next(a["credential"] for a in agents if a["agent"] == self.agent_b_id)
+        self.city.act(self.center, self.people["sec"], "agent", "revoke", credential, role="SEC_ADMIN")
+        wait_for("its link to be cut", lambda: not self.health_b.linked())
+        before = self.received(self.health_b)
+        check(f"an agent is revoked in mid-stream: it had {before} records and gets no more, the others go on: R-009",
+              not self.feed_done.is_set())
+        refusals.append("a revoked agent")
+        self.b_received = before
+
+    def not_allowed(self):
+        city, people = self.city, self.people
+        step(7, "What is not allowed is tried")
+        status, answer = self.health.call("POST", f"/v1/resources/{self.open_resource}/records", {"records": [{"op": "DELETE", "changed_at": "2026-01-01T00:00:00.000Z", "values": {"code": "44"}}]})
+        refused("an update for a resource that is not the sender's", answer if status >= 400 else {}, "E_ROLE", "ZS 6")
+        refused("a direct get of a conditional item", self.get(self.health, "user", "approver", (3,), self.conditional_resource), "G_TYPE", "ZS 22: R-073")
+        refused("an approver who is the applicant", self.get(self.health, "both", "both", (3, 1)), "G_SEPARATION", "ZS 32(2): R-008")
+        second = self.file_and_accept("user2", "卫健使用辛", HEALTH, self.health, people["health_officer"], "USER", "APPROVER", person_id=self.person_id("卫健使用辛"))
+        refused("the same person with a second credential", self.get(self.health, "user", "user2", (3,)), "G_SEPARATION", "ZS 32(2): R-008")
+        self.unregistered()
+        refused("a purpose other than the grant's", self.city.act(self.health, people["health_officer"], "grant", "subscribe", self.grant_open, "--purpose", "商业推广", expect=(3,)),
+                "G_PURPOSE", "ZS 21: R-109")
+        self.replayed_and_altered()
+        check(f"the revoked agent received nothing after its revocation: {self.b_received} records", self.received(self.health_b) == self.b_received)
+
+    def unregistered(self):
+        """An agent that nobody registered, with the welcome file of another one."""
+        stranger = self.city.add(Agent(self.city, "stranger", HEALTH))
+        self.init_agent(stranger, "未登记")
+        stranger.configure(self.health.dir / "welcome")
+        before = self.city.metric("shuyi_auth_denied_total")
+        stranger.start()
+        wait_for("the broker to count the refused handshake", lambda: self.city.metric("shuyi_auth_denied_total") > before)
+        wait_for("the stranger's own agent to name the rule", lambda: "E_UNKNOWN_AGENT" in json.dumps(stranger.status()) or "E_UNKNOWN_AGENT" in stranger.log.read_text())
+        stranger.stop()
+        refused("an unregistered agent, in the handshake; its own agent names the rule", {"refusal": "E_UNKNOWN_AGENT"}, "E_UNKNOWN_AGENT", "R-004")
+
+    def replayed_and_altered(self):
+        """An envelope of the log is sent a second time, then with one bit changed."""
+        entry = self.city.shuyi("log", "entry", self.grant_open, agent=self.health)
+        wire = bytes.fromhex(entry["envelope"])
+        status, answer = self.health.call("POST", "/v1/acts", {"envelope": base64.b64encode(wire).decode()})
+        if status == 202:
+            answer = wait_for("the answer to the replay", lambda: (a := self.health.call("GET", f"/v1/acts/{answer['digest']}")[1]).get("state") == "received" and a)
+        refused("a replayed envelope", answer, "E_REPLAY", "R-130")
+        altered = bytearray(wire)
+        altered[wire.find(PURPOSE.encode()) + 2] ^= 1
+        status, answer = self.health.call("POST", "/v1/acts", {"envelope": base64.b64encode(bytes(altered)).decode()})
+        refused("an altered envelope", answer if status >= 400 else {}, "E_", "R-130")
+
+    # ----
+
+    def tell(self):
+        self.genesis()
+        self.catalog()
+        self.subscribe()
+        self.agent_b_id = self.health_b.agent_id()
+        self.flow()
+        self.audit()
+        self.not_allowed()
+        say(f"\n{self.total} records sent, {self.total} received, {self.equal} rows equal; {self.acquisitions} acquisitions recorded; {len(refusals)} refusals as expected")
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--build", required=True)
+    arguments.add_argument("--dir")
+    arguments.add_argument("--keep", action="store_true")
+    a = arguments.parse_args()
+    directory = pathlib.Path(a.dir or tempfile.mkdtemp(prefix="shuyi-demo-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        sys.exit(f"{directory} is not empty")
+    city = City(a.build, directory)
+    try:
+        Story(city).tell()
+        code = 0
+    except Failed as fault:
+        say(f"\nDID NOT HOLD: {fault}\nLogs are in {directory}/*/*.log")
+        code = 1
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    if a.keep and code == 0:
+        say(f"\nThe city goes on running in {directory}. For example:\n"
+            f"  SHUYI_AGENT={directory}/health/api.sock {a.build}/agent/cli/shuyi grant list\n"
+            f"  curl http://127.0.0.1:{city.http_port}/metrics\nEnd it with: kill {' '.join(str(p.process.pid) for p in city.processes if p.alive())}")
+        return code
+    city.stop()
+    if not a.dir and code == 0:
+        shutil.rmtree(directory)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
