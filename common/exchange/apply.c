@@ -304,11 +304,11 @@ void exchange_leaf_record(const char *domain, const struct entry *entry, const s
 
         memset(ret, 0, 8);
         memcpy(ret, domain, n < 8 ? n : 8);
-        put_le64(ret + 8, entry->epoch);
-        put_le64(ret + 16, entry->seq);
-        put_le64(ret + 24, entry->accepted_at.ms);
+        put_be64(ret + 8, entry->epoch);
+        put_be64(ret + 16, entry->seq);
+        put_be64(ret + 24, entry->accepted_at.ms);
         memcpy(ret + 32, entry->claim->envelope_digest.b, DIGEST_BYTES);
-        put_le32(ret + 64, outcome->code);
+        put_be32(ret + 64, outcome->code);
         memcpy(ret + 68, outcome->effects_digest.b, DIGEST_BYTES);
 }
 
