@@ -51,6 +51,7 @@ void segment_batch_free(struct segment_batch *b);               /* NULL is fine 
 void segment_batch_reset(struct segment_batch *b);              /* empty again, keeps its memory */
 /* -EMSGSIZE: it would pass the maximum, nothing is added; -ENOMEM. */
 int segment_batch_add_entry(struct segment_batch *b, const struct segment_entry *entry);
+/* `note`: a checkpoint whose second line is `seq` in decimal. */
 int segment_batch_add_head(struct segment_batch *b, uint64_t epoch, uint64_t seq, struct bytes note);
 size_t segment_batch_bytes(const struct segment_batch *b);
 unsigned segment_batch_count(const struct segment_batch *b);    /* records */
@@ -67,7 +68,8 @@ struct segment_options {
         unsigned keep_free;                     /* released files kept for recycling; the rest is unlinked */
         uint64_t check_from_file;               /* files before it are opened by their header only; 0: read them all */
         uint64_t synced_seq;                    /* known to have been synced (state has it): less is damage */
-        bool read_only;                         /* repairs nothing, writes nothing */
+        bool read_only;                         /* repairs nothing, writes nothing, locks nothing */
+        bool allow_volatile;                    /* take a tmpfs or ramfs: tests and demos only */
 };
 
 /* What segment_open found. */
@@ -76,7 +78,7 @@ struct segment_recovery {
         uint64_t first_seq;                     /* the oldest entry still there; 1 in an empty log */
         struct segment_place end;               /* where the next group goes, if it fits there */
         struct segment_place head;              /* the last good HEAD's place; {0} if none */
-        uint64_t dropped_bytes;                 /* of whole records behind that head, never acknowledged */
+        uint64_t dropped_bytes;                 /* of whole records behind that head: never synced, so never acknowledged */
         unsigned dropped_records;
         struct segment_place damage;            /* with -EBADMSG: the bad record, and */
         char reason[96];                        /* what is wrong there */
@@ -94,7 +96,8 @@ void segment_close(struct segment_log *l);      /* NULL is fine */
 int segment_plan(struct segment_log *l, struct segment_batch *b);
 /* Takes back the place of the batch planned last, which has not been handed over. */
 void segment_unplan(struct segment_log *l, struct segment_batch *b);
-/* Sync thread.  Batches in the order of their places.  Any fault ends the process. */
+/* Sync thread.  Batches in the order of their places, each synced before the next is written: only so can recovery
+ * tell a torn end from damage.  Any fault ends the process. */
 int segment_write(struct segment_log *l, const struct segment_batch *b);
 int segment_sync(struct segment_log *l);
 /* Prepares the file after the present one, if it is missing: call when idle.  Any thread. */

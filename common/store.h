@@ -11,7 +11,6 @@
  *
  * Faults everywhere: -ENOSPC (map full), -EBADMSG (damaged), -EIO, -ENOMEM. */
 #pragma once
-#include <stdio.h>
 #include "common/bytes.h"
 #include "common/exchange/state.h"
 #include "common/segment.h"
@@ -107,6 +106,3 @@ int store_reader_check(struct store *s, unsigned *ret);
 uint64_t store_oldest_reader_ns(struct store *s);
 /* A compacted copy into the existing empty directory `dir`: itself a long reader.  Any thread. */
 int store_copy(struct store *s, const char *dir);
-
-/* Is `dir` on a file system that keeps what is synced?  0, or -EMEDIUMTYPE (remote; volatile unless allowed). */
-int store_check_filesystem(const char *dir, bool allow_volatile);

@@ -1,0 +1,286 @@
+/* store: the environment and its one write transaction.
+ *
+ * Reading is in store_read.c, room and care in store_care.c. */
+#include "common/store_internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "common/directory.h"
+#include "common/macro.h"
+
+#define MAP_BYTES_DEFAULT (1ull << 30)
+#define RESERVE_BYTES_MAX (64ull << 20)
+#define READERS_DEFAULT 64
+#define READERS_SPARE 4                         /* for the inspector, store_copy and tools */
+
+/* -- Opening. -- */
+
+static int open_databases(struct store *s, const char *const *own)
+{
+        static const char *const first[] = { "state", "index", "meta" };
+        MDB_txn *txn;
+        int r = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+        if (r != 0)
+                return store_translate(r);
+        for (unsigned i = 0; r == 0; i++) {
+                const char *name = i < ELEMENTS(first) ? first[i] : own ? own[i - ELEMENTS(first)] : NULL;
+
+                if (!name)
+                        break;
+                assert(i < STORE_DATABASES_MAX);
+                r = mdb_dbi_open(txn, name, MDB_CREATE, &s->dbis[i]);
+                s->db_count = i + 1;
+        }
+        if (r != 0) {
+                mdb_txn_abort(txn);
+                return store_translate(r);
+        }
+        return store_translate(mdb_txn_commit(txn));
+}
+
+static int open_environment(struct store *s, const struct store_options *o)
+{
+        int r = mdb_env_create(&s->env);
+
+        if (r == 0)
+                r = mdb_env_set_mapsize(s->env, s->map_bytes);
+        if (r == 0)
+                r = mdb_env_set_maxreaders(s->env, s->snapshot_count + READERS_SPARE);
+        if (r == 0)
+                r = mdb_env_set_maxdbs(s->env, STORE_DATABASES_MAX);
+        if (r == 0)
+                r = mdb_env_open(s->env, o->dir, MDB_NOTLS, 0600);
+        return store_translate(r);
+}
+
+/* What the file had before may be more than the options say. */
+static void note_sizes(struct store *s, const struct store_options *o)
+{
+        MDB_envinfo info;
+        MDB_stat stat;
+
+        mdb_env_info(s->env, &info);
+        mdb_env_stat(s->env, &stat);
+        s->map_bytes = info.me_mapsize;
+        s->page_bytes = stat.ms_psize;
+        s->reserve_bytes = o->reserve_bytes;
+        if (s->reserve_bytes == 0) {
+                s->reserve_bytes = s->map_bytes / 32;
+                if (s->reserve_bytes > RESERVE_BYTES_MAX)
+                        s->reserve_bytes = RESERVE_BYTES_MAX;
+        }
+}
+
+int store_open(const struct store_options *o, struct store **ret)
+{
+        _cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        s->lock_fd = -1;
+        pthread_mutex_init(&s->lock, NULL);
+        pthread_cond_init(&s->none_open, NULL);
+        s->map_bytes = (o->map_bytes ? o->map_bytes : MAP_BYTES_DEFAULT) & ~(uint64_t)(sysconf(_SC_PAGESIZE) - 1);
+        s->snapshot_count = o->readers ? o->readers : READERS_DEFAULT;
+        s->snapshots = calloc(s->snapshot_count, sizeof(*s->snapshots));
+        if (!s->snapshots)
+                return -ENOMEM;
+
+        r = directory_make(o->dir, o->allow_volatile);
+        if (r < 0)
+                return r;
+        s->lock_fd = directory_lock(o->dir);
+        if (s->lock_fd < 0)
+                return s->lock_fd;
+        r = open_environment(s, o);
+        if (r < 0)
+                return r;
+        note_sizes(s, o);
+        r = store_reader_check(s, NULL);
+        if (r == 0)
+                r = open_databases(s, o->databases);
+        if (r < 0)
+                return r;
+        *ret = TAKE(s);
+        return 0;
+}
+
+void store_close(struct store *s)
+{
+        if (!s)
+                return;
+        store_abort(s);
+        assert(s->open_count == 0);
+        mdb_txn_abort(s->inspector);
+        for (unsigned i = 0; s->snapshots && i < s->snapshot_count; i++)
+                mdb_txn_abort(s->snapshots[i].txn);
+        if (s->env)
+                mdb_env_close(s->env);
+        if (s->lock_fd >= 0)
+                close(s->lock_fd);
+        pthread_cond_destroy(&s->none_open);
+        pthread_mutex_destroy(&s->lock);
+        free(s->snapshots);
+        free(s);
+}
+
+void store_closep(struct store **s)
+{
+        store_close(*s);
+}
+
+/* -- The write transaction. -- */
+
+int store_begin(struct store *s)
+{
+        int r;
+
+        assert(!s->txn);
+        r = store_committed_pages(s, &s->begin_used);
+        if (r < 0)
+                return r;
+        r = mdb_txn_begin(s->env, NULL, 0, &s->txn);
+        if (r != 0) {
+                s->txn = NULL;
+                return store_translate(r);
+        }
+        s->now = s->txn;
+        s->writes = 0;
+        s->begin_live = store_live_pages(s, s->txn);
+        return 0;
+}
+
+int store_commit(struct store *s)
+{
+        MDB_txn *txn = s->txn;
+
+        assert(txn && !s->group);
+        s->txn = s->now = NULL;
+        return store_translate(mdb_txn_commit(txn));
+}
+
+void store_abort(struct store *s)
+{
+        store_group_abort(s);
+        if (s->txn)
+                mdb_txn_abort(s->txn);
+        s->txn = s->now = NULL;
+}
+
+bool store_is_open(const struct store *s)
+{
+        return s->txn != NULL;
+}
+
+int store_group_begin_reserved(struct store *s)
+{
+        int r;
+
+        assert(s->txn && !s->group);
+        r = mdb_txn_begin(s->env, s->txn, 0, &s->group);
+        if (r != 0) {
+                s->group = NULL;
+                return store_translate(r);
+        }
+        s->now = s->group;
+        return 0;
+}
+
+int store_group_begin(struct store *s)
+{
+        uint64_t used;
+
+        assert(s->txn && !s->group);
+        used = store_used_pages(s) * s->page_bytes;
+        if (used + s->reserve_bytes > s->map_bytes)
+                return -ENOSPC;
+        return store_group_begin_reserved(s);
+}
+
+int store_group_commit(struct store *s)
+{
+        MDB_txn *group = s->group;
+
+        assert(group);
+        s->group = NULL;
+        s->now = s->txn;
+        return store_translate(mdb_txn_commit(group));
+}
+
+void store_group_abort(struct store *s)
+{
+        if (!s->group)
+                return;
+        mdb_txn_abort(s->group);
+        s->group = NULL;
+        s->now = s->txn;
+}
+
+static int put(struct store *s, unsigned db, struct bytes key, struct bytes value, unsigned flags)
+{
+        MDB_val k = store_val(key), v = store_val(value);
+
+        assert(s->now && db < s->db_count);
+        if (key.n == 0 || key.n > STORE_KEY_MAX)
+                return -EINVAL;
+        s->writes++;
+        return store_translate(mdb_put(s->now, s->dbis[db], &k, &v, flags));
+}
+
+int store_put(struct store *s, unsigned db, struct bytes key, struct bytes value)
+{
+        return put(s, db, key, value, 0);
+}
+
+int store_append(struct store *s, unsigned db, struct bytes key, struct bytes value)
+{
+        return put(s, db, key, value, MDB_APPEND);
+}
+
+int store_del(struct store *s, unsigned db, struct bytes key)
+{
+        MDB_val k = store_val(key);
+        int r;
+
+        assert(s->now && db < s->db_count);
+        if (key.n == 0 || key.n > STORE_KEY_MAX)
+                return -EINVAL;
+        s->writes++;
+        r = mdb_del(s->now, s->dbis[db], &k, NULL);
+        return r == MDB_NOTFOUND ? 0 : r != 0 ? store_translate(r) : 1;
+}
+
+int store_get(struct store *s, unsigned db, struct bytes key, struct bytes *ret)
+{
+        return store_txn_get(s, s->now, db, key, ret);
+}
+
+int store_next(struct store *s, unsigned db, struct bytes prefix, struct bytes from, struct bytes *ret_key, struct bytes *ret_value)
+{
+        return store_txn_next(s, s->now, db, prefix, from, ret_key, ret_value);
+}
+
+int store_last(struct store *s, unsigned db, struct bytes prefix, struct bytes *ret_key, struct bytes *ret_value)
+{
+        return store_txn_last(s, s->now, db, prefix, ret_key, ret_value);
+}
+
+static int state_get(void *ctx, struct bytes key, struct bytes *ret)
+{
+        return store_get(ctx, STORE_STATE, key, ret);
+}
+
+static int state_next(void *ctx, struct bytes prefix, struct bytes from, struct bytes *ret_key, struct bytes *ret_value)
+{
+        return store_next(ctx, STORE_STATE, prefix, from, ret_key, ret_value);
+}
+
+struct state store_state(struct store *s)
+{
+        static const struct state_ops ops = { .get = state_get, .next = state_next };
+
+        return (struct state){ &ops, s };
+}

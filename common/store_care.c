@@ -1,0 +1,147 @@
+/* store_care: how full it is, how old its readers are, growing and copying it. */
+#include "common/store_internal.h"
+#include <assert.h>
+
+#define PAGES_PER_WRITE 3                       /* copied on the way from root to leaf, at most what lives */
+
+/* Pages of all trees as `txn` sees them. */
+uint64_t store_live_pages(const struct store *s, MDB_txn *txn)
+{
+        uint64_t n = 0;
+
+        for (unsigned i = 0; i < s->db_count; i++) {
+                MDB_stat stat;
+
+                if (mdb_stat(txn, s->dbis[i], &stat) == 0)
+                        n += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        }
+        return n;
+}
+
+/* What was freed before this transaction is nobody's any more. */
+static uint64_t oldest_needed_txn(struct store *s, uint64_t last_committed)
+{
+        uint64_t oldest = last_committed;
+
+        pthread_mutex_lock(&s->lock);
+        for (unsigned i = 0; i < s->snapshot_count; i++)
+                if (s->snapshots[i].in_use && mdb_txn_id(s->snapshots[i].txn) < oldest)
+                        oldest = mdb_txn_id(s->snapshots[i].txn);
+        pthread_mutex_unlock(&s->lock);
+        return oldest;
+}
+
+/* Adds up the free list (database 0, which only a reader may look into): each row is the transaction that freed
+ * some pages, and their list, which begins with its length. */
+static int sum_free_list(MDB_txn *reader, uint64_t oldest, uint64_t *ret)
+{
+        MDB_cursor *cursor;
+        MDB_val k, v;
+        int r = mdb_cursor_open(reader, 0, &cursor);
+
+        *ret = 0;
+        if (r != 0)
+                return store_translate(r);
+        while ((r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+                size_t freed_by, length;
+
+                memcpy(&freed_by, k.mv_data, sizeof(freed_by));
+                memcpy(&length, v.mv_data, sizeof(length));
+                if (freed_by < oldest)
+                        *ret += length;
+        }
+        mdb_cursor_close(cursor);
+        return r == MDB_NOTFOUND ? 0 : store_translate(r);
+}
+
+/* Pages in use as of the last commit: all of the file but those that may be taken again. */
+int store_committed_pages(struct store *s, uint64_t *ret)
+{
+        MDB_envinfo info;
+        uint64_t unused;
+        int r;
+
+        r = s->inspector ? mdb_txn_renew(s->inspector) : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->inspector);
+        if (r != 0)
+                return store_translate(r);
+        mdb_env_info(s->env, &info);
+        r = sum_free_list(s->inspector, oldest_needed_txn(s, info.me_last_txnid), &unused);
+        mdb_txn_reset(s->inspector);
+        if (r == 0)
+                *ret = info.me_last_pgno + 1 - unused;
+        return r;
+}
+
+/* An upper estimate: what was used at the beginning, what the trees have grown, what had to be copied. */
+uint64_t store_used_pages(const struct store *s)
+{
+        uint64_t live = store_live_pages(s, s->now);
+        uint64_t grown = live > s->begin_live ? live - s->begin_live : 0;
+        uint64_t copied = s->writes * PAGES_PER_WRITE;
+
+        return s->begin_used + grown + (copied < s->begin_live ? copied : s->begin_live);
+}
+
+int store_room(struct store *s, struct store_room *ret)
+{
+        MDB_envinfo info;
+        uint64_t used;
+        int r;
+
+        if (s->now) {
+                used = store_used_pages(s);
+        } else {
+                r = store_committed_pages(s, &used);
+                if (r < 0)
+                        return r;
+        }
+        mdb_env_info(s->env, &info);
+        ret->map_bytes = s->map_bytes;
+        ret->used_bytes = used * s->page_bytes;
+        ret->file_bytes = (info.me_last_pgno + 1) * s->page_bytes;
+        ret->permille = (unsigned)(ret->used_bytes / (s->map_bytes / 1000));
+        return 0;
+}
+
+int store_grow(struct store *s, uint64_t map_bytes)
+{
+        MDB_envinfo info;
+        int r;
+
+        assert(!s->txn);
+        pthread_mutex_lock(&s->lock);
+        while (s->open_count > 0)
+                pthread_cond_wait(&s->none_open, &s->lock);
+        r = store_translate(mdb_env_set_mapsize(s->env, map_bytes & ~(s->page_bytes - 1)));
+        mdb_env_info(s->env, &info);
+        s->map_bytes = info.me_mapsize;
+        pthread_mutex_unlock(&s->lock);
+        return r;
+}
+
+int store_reader_check(struct store *s, unsigned *ret)
+{
+        int dead = 0;
+        int r = store_translate(mdb_reader_check(s->env, &dead));
+
+        if (r == 0 && ret)
+                *ret = (unsigned)dead;
+        return r;
+}
+
+uint64_t store_oldest_reader_ns(struct store *s)
+{
+        uint64_t now = times_mono().ns, oldest = now;
+
+        pthread_mutex_lock(&s->lock);
+        for (unsigned i = 0; i < s->snapshot_count; i++)
+                if (s->snapshots[i].in_use && s->snapshots[i].opened.ns < oldest)
+                        oldest = s->snapshots[i].opened.ns;
+        pthread_mutex_unlock(&s->lock);
+        return now - oldest;
+}
+
+int store_copy(struct store *s, const char *dir)
+{
+        return store_translate(mdb_env_copy2(s->env, dir, MDB_CP_COMPACT));
+}
