@@ -5,7 +5,7 @@
  * while something is there.  QUEUE(claims, struct claim) makes a type of its own, so that only claims fit in:
  *
  *         QUEUE(claim_queue, struct claim)
- *         struct claim_queue q = {0};
+ *         struct claim_queue q = {0};  struct claim *claim = NULL;
  *         r = claim_queue_init(&q, 1024);  claim_queue_push(&q, TAKE(claim));  claim_queue_take(&q, -1, &claim);
  *
  * The mutex guards the ring alone and is never held across a call of anyone else's. */

@@ -367,7 +367,7 @@ int segment_space(struct segment_log *l, struct segment_space *ret)
                 .files = l->file_count,
                 .free_files = l->free_count,
                 .log_bytes = all,
-                .ready_bytes = l->plan_limit - l->plan.offset + (l->ready - l->plan.file) * l->segment_bytes,
+                .ready_bytes = l->plan_limit - l->plan.offset + (l->ready - l->plan.file) * (l->segment_bytes - SEGMENT_HEADER_BYTES),
                 .disk_bytes = (uint64_t)fs.f_blocks * fs.f_frsize,
                 .disk_free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize,
         };
