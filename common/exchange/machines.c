@@ -11,6 +11,7 @@ static const struct machine *const machines[] = {
         &machine_direct,
         &machine_request,
         &machine_grant,
+        &machine_stream,
         &machine_system,
 };
 
