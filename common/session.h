@@ -32,7 +32,7 @@ enum session_do {
         /* at the broker */
         SESSION_SEND_WELCOME,           /* session_server_welcome() fills what it knows */
         SESSION_SUBMIT,                 /* take this PUT into the pipeline: lane, number */
-        SESSION_REPEAT,                 /* a number taken before: answer with its receipt again, if it is settled */
+        SESSION_REPEAT,                 /* a number settled before: answer with its receipt again */
         SESSION_SEND_BUSY,              /* lane, number, reason, retry_ms */
         SESSION_ACKED,                  /* parcels first..number are off the books */
         SESSION_SERVE_READ,             /* answer with a PAGE */
@@ -101,6 +101,7 @@ struct session_lane {
         uint32_t frames, bytes;         /* unsettled */
         bool quenched;                  /* a BUSY is out: what is higher than `next` is dropped without a word */
         uint32_t flight[SESSION_LANE_WINDOW];   /* by number modulo: bytes + 1 of an unsettled number; 0 is free */
+        bool ahead[SESSION_LANE_WINDOW];        /* not yet sent in this session, but settled: a former one had sent it */
 };
 
 struct session_server {
@@ -131,8 +132,8 @@ struct session_action session_server_garbage(struct session_server *s, struct mo
 /* The SUBMIT just answered cannot be taken after all (space, quota, clock, load): the lane goes back to it.  SEND_BUSY.  Only
  * before the next frame of this session. */
 struct session_action session_server_busy(struct session_server *s, uint32_t lane, uint64_t number, enum busy reason, uint32_t retry_ms);
-/* Its receipt row leaves: credit returns, in whichever session the number was taken; a receipt that a former session left
- * behind moves the lane on, as it does at the agent.  False if it is neither in flight nor the next. */
+/* Its receipt row leaves: credit returns.  A row for what a former session had sent is remembered, so that both ends go on
+ * counting alike: the number is passed over if it is the next, and takes no credit if it still comes.  False: settled before. */
 bool session_server_settle(struct session_server *s, uint32_t lane, uint64_t number);
 uint64_t session_server_unsettled(const struct session_server *s);      /* frames of all lanes */
 
@@ -176,7 +177,7 @@ struct session_outlane {
         uint32_t frames, bytes;         /* sent in this session and unsettled */
         struct mono_time hold;          /* BUSY: nothing before this */
         uint32_t flight[SESSION_LANE_WINDOW];   /* bytes + 1 of a number sent and unsettled */
-        bool settled[SESSION_LANE_WINDOW];      /* settled ahead of `first` */
+        bool settled[SESSION_LANE_WINDOW];      /* settled ahead of `first`, in this session */
         uint32_t behind;                        /* BUSYs in a row that named a settled number */
         uint64_t sent_ns[SESSION_LANE_WINDOW];
 };
@@ -230,7 +231,8 @@ bool session_client_next(const struct session_client *c, uint32_t lane, struct m
 /* May those bytes go now?  true: it counts as sent, the PUT must follow.  false: wait for receipts. */
 bool session_client_put(struct session_client *c, uint32_t lane, uint64_t number, uint32_t bytes, struct mono_time now);
 /* A receipt row is kept durably: the number is settled.  False if it is not among the unsettled (settled before, or never
- * made).  Keep an envelope's bytes until `first` of its lane has passed it: go-back-N may ask for them. */
+ * made).  After it lanes[lane].first is what the outbox keeps as first unsettled number: an envelope's bytes must stay until
+ * `first` has passed it, since a new session begins there.  So a row may come twice, and is to be handled once. */
 bool session_client_settle(struct session_client *c, uint32_t lane, uint64_t number);
 /* Has the lane room for one more envelope, were it sealed now?  (open, nothing waiting to be sent, credit left) */
 bool session_client_has_credit(const struct session_client *c, uint32_t lane);

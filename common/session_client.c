@@ -75,6 +75,7 @@ static void lane_begin(struct session_outlane *l)
         l->hold = (struct mono_time){ 0 };
         l->behind = 0;
         memset(l->flight, 0, sizeof l->flight);
+        memset(l->settled, 0, sizeof l->settled);       /* the broker's end begins at `first`, too */
 }
 
 struct session_action session_client_up(struct session_client *c, struct mono_time now)

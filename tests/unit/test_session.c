@@ -198,6 +198,12 @@ static void test_a_lane_takes_exactly_the_next(void **state)
                 { 1, 0, 0, 0 }, { 1, 10, SESSION_REPEAT, SESSION_WHY_REPEAT }, { 2, 10, SESSION_SUBMIT, SESSION_WHY_OK },
         };
 
+        static const struct step ahead[] = {            /* of a former session, behind what was sent again */
+                { 3, 0, 0, 0 }, { 1, 10, SESSION_SUBMIT, SESSION_WHY_OK }, { 2, 10, SESSION_SUBMIT, SESSION_WHY_OK },
+                { 4, 10, SESSION_SUBMIT, SESSION_WHY_OK }, { 3, 10, SESSION_REPEAT, SESSION_WHY_REPEAT },
+        };
+
+        play("ahead", ahead, ELEMENTS(ahead));
         play("in order", order, ELEMENTS(order));
         play("again", again, ELEMENTS(again));
         play("left behind", left_behind, ELEMENTS(left_behind));
@@ -235,8 +241,8 @@ static void test_lanes_have_their_own_numbers_and_credit(void **state)
         assert_int_equal(say_put(s, 0, 5, 10).what, SESSION_SEND_BUSY);
         assert_int_equal(say_put(s, 1, 1, 10).what, SESSION_SUBMIT);
         assert_int_equal(session_server_unsettled(s), 5);
-        assert_false(session_server_settle(s, 1, 3));
         assert_true(session_server_settle(s, 1, 1));
+        assert_false(session_server_settle(s, 1, 1));
         assert_int_equal(session_server_unsettled(s), 4);
 }
 
@@ -252,6 +258,13 @@ static void test_a_pipeline_that_is_full_takes_a_submit_back(void **state)
         assert_true(s->lanes[0].frames == 1 && s->lanes[0].bytes == 30);
         assert_int_equal(say_put(s, 0, 3, 10).why, SESSION_WHY_QUENCHED);
         assert_int_equal(say_put(s, 0, 2, 40).what, SESSION_SUBMIT);
+
+        assert_true(session_server_settle(s, 0, 4));            /* known before it comes: passed over, and back */
+        assert_int_equal(say_put(s, 0, 3, 10).what, SESSION_SUBMIT);
+        assert_true(s->lanes[0].next == 5);
+        assert_true(session_server_busy(s, 0, 3, BUSY_LOAD, 0).number == 3);
+        assert_int_equal(say_put(s, 0, 3, 10).what, SESSION_SUBMIT);
+        assert_int_equal(say_put(s, 0, 5, 10).what, SESSION_SUBMIT);
 }
 
 static void test_what_cannot_be_ends_the_session(void **state)
