@@ -1,0 +1,284 @@
+/* calibrate: what the parts of the exchange cost on this machine at this minute.
+ *
+ * Prints one line a part: name, value, unit (tab-separated).  A figure of the exchange is only worth something beside
+ * these, taken in the same run.  CPU parts are timed in CPU time of the thread, waits in wall time. */
+#include "common/link.h"
+#include "common/macro.h"
+#include "common/segment.h"
+#include "common/store.h"
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double clock_us(clockid_t id)
+{
+        struct timespec t;
+
+        clock_gettime(id, &t);
+        return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void print(const char *name, double value, const char *unit)
+{
+        printf("%s\t%.2f\t%s\n", name, value, unit);
+        fflush(stdout);
+}
+
+static void fail(const char *what, int r)
+{
+        fprintf(stderr, "calibrate: %s: %s\n", what, strerror(-r));
+        exit(1);
+}
+
+/* ---- processor ---- */
+
+static uint8_t public_key[32], secret_key[64], signature[64], message[65536], sealed[65536 + 64];
+
+static void sign_once(void)
+{
+        crypto_sign_detached(signature, NULL, message, 85, secret_key);
+}
+
+static void verify_once(void)
+{
+        if (crypto_sign_verify_detached(signature, message, 85, public_key) != 0)
+                abort();
+}
+
+static void hash_once(void)
+{
+        crypto_generichash(signature, 32, message, sizeof message, NULL, 0);
+}
+
+static void seal_once(void)
+{
+        unsigned long long n;
+
+        crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, &n, message, sizeof message, secret_key, 32, NULL, message, secret_key);
+}
+
+static const char record[] = "{\"op\":\"UPSERT\",\"changed_at\":\"2026-02-12T02:00:00.000Z\",\"values\":{\"code\":\"442000001001\",\"name\":\"示例社区居委会\","
+                             "\"level\":\"village\",\"parent\":\"442000001\"}}";
+
+static void parse_once(void)
+{
+        json_t *j = json_loads(record, JSON_REJECT_DUPLICATES, NULL);
+
+        free(json_dumps(j, JSON_COMPACT));
+        json_decref(j);
+}
+
+static void calibrate_cpu(const char *name, void (*once)(void), unsigned n)
+{
+        double best = 1e18;
+
+        for (int round = 0; round < 5; round++) {
+                double start = clock_us(CLOCK_THREAD_CPUTIME_ID);
+                for (unsigned i = 0; i < n; i++)
+                        once();
+                double took = (clock_us(CLOCK_THREAD_CPUTIME_ID) - start) / n;
+                best = took < best ? took : best;
+        }
+        print(name, best, "us");
+}
+
+/* ---- disk ---- */
+
+static int by_value(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+static void print_median(const char *name, double *times, size_t n)
+{
+        qsort(times, n, sizeof *times, by_value);
+        print(name, times[n / 2], "us");
+}
+
+enum { SYNCS = 200 };
+
+static void calibrate_segment(const char *dir)
+{
+        char path[4096];
+        struct segment_log *log;
+        struct segment_recovery recovery;
+        struct segment_batch *batch = segment_batch_new(1 << 20);
+        double times[SYNCS];
+
+        snprintf(path, sizeof path, "%s/segments", dir);
+        struct segment_options o = { .dir = path, .domain = "442000", .allow_volatile = true };
+        int r = segment_open(&o, &log, &recovery);
+        if (r < 0 || !batch)
+                fail("segment_open", r < 0 ? r : -ENOMEM);
+        for (uint64_t i = 0; i < SYNCS; i++) {
+                struct segment_entry e = { .epoch = 1, .seq = i + 1, .envelope = bytes_of(message, 1400) };
+                char note[64];
+                snprintf(note, sizeof note, "calibrate\n%llu\nAAAA\n", (unsigned long long)e.seq);
+                segment_batch_reset(batch);
+                r = segment_batch_add_entry(batch, &e);
+                r = r < 0 ? r : segment_batch_add_head(batch, 1, e.seq, bytes_str(note));
+                r = r < 0 ? r : segment_plan(log, batch);
+                double start = clock_us(CLOCK_MONOTONIC);
+                r = r < 0 ? r : segment_write(log, batch);
+                r = r < 0 ? r : segment_sync(log);
+                times[i] = clock_us(CLOCK_MONOTONIC) - start;
+                if (r < 0)
+                        fail("segment", r);
+        }
+        print_median("segment_sync", times, SYNCS);
+        segment_batch_free(batch);
+        segment_close(log);
+}
+
+static void calibrate_store(const char *dir)
+{
+        char path[4096];
+        struct store *store;
+        double times[SYNCS];
+
+        snprintf(path, sizeof path, "%s/store", dir);
+        struct store_options o = { .dir = path, .map_bytes = 256 << 20, .allow_volatile = true };
+        int r = store_open(&o, &store);
+        if (r < 0)
+                fail("store_open", r);
+        for (uint64_t i = 0; i < SYNCS; i++) {
+                uint8_t key[8];
+                put_be64(key, i + 1);
+                double start = clock_us(CLOCK_MONOTONIC);
+                r = store_begin(store);
+                r = r < 0 ? r : store_append(store, STORE_STATE, bytes_of(key, 8), bytes_of(message, 1400));
+                r = r < 0 ? r : store_commit(store);
+                times[i] = clock_us(CLOCK_MONOTONIC) - start;
+                if (r < 0)
+                        fail("store", r);
+        }
+        print_median("store_commit", times, SYNCS);
+        store_close(store);
+}
+
+/* ---- link ---- */
+
+enum { ROUND_TRIPS = 2000, FRAMES = 20000, WINDOW = 32 };
+
+static enum link_admission admit_all(void *ctx, const uint8_t key[LINK_KEY_BYTES], const char *address, struct id *ret_agent)
+{
+        memset(ret_agent, 1, sizeof *ret_agent);
+        return LINK_ADMIT;
+}
+
+/* Sends every frame back. */
+static void *echo(void *ctx)
+{
+        struct link_server *s = ctx;
+
+        for (;;) {
+                struct link_frame *f;
+                if (link_server_receive(s, &f) == 0) {
+                        bool end = f->body.n == 1;
+                        link_server_send(s, &f->route, f->body);
+                        link_frame_free(f);
+                        if (end)
+                                return NULL;
+                } else {
+                        link_server_wait(s, NULL, NULL, 0, 1000);
+                }
+        }
+}
+
+static void pass_events(struct link_client *l)
+{
+        while (link_client_event(l, NULL) != LINK_EVENT_NONE)
+                ;
+}
+
+static void await_frame(struct link_client *l)
+{
+        struct link_frame *f;
+
+        for (;;) {
+                pass_events(l);
+                if (link_client_receive(l, &f) == 0) {
+                        link_frame_free(f);
+                        return;
+                }
+                link_client_wait(l, NULL, NULL, 0, 1000);
+        }
+}
+
+static void send_frame(struct link_client *l, size_t n)
+{
+        while (link_client_send(l, bytes_of(message, n)) == -EAGAIN) {
+                link_client_wait(l, NULL, NULL, 0, 1);
+                pass_events(l);
+        }
+}
+
+static void calibrate_link(void)
+{
+        uint8_t server_public[32], server_secret[32], client_public[32], client_secret[32];
+        struct link_context *context;
+        struct link_server *server;
+        struct link_client *client;
+        static double times[ROUND_TRIPS];
+        pthread_t thread;
+
+        link_keypair(server_public, server_secret);
+        link_keypair(client_public, client_secret);
+        int r = link_context_new(&context);
+        struct link_server_options so = { .endpoint = "tcp://127.0.0.1:*", .secret_key = server_secret, .admit = admit_all };
+        r = r < 0 ? r : link_server_open(context, &so, &server);
+        if (r < 0)
+                fail("link_server_open", r);
+        struct link_client_options co = { .endpoint = link_server_endpoint(server), .server_key = server_public, .secret_key = client_secret };
+        r = link_client_open(context, &co, &client);
+        if (r < 0)
+                fail("link_client_open", r);
+        pthread_create(&thread, NULL, echo, server);
+        send_frame(client, 1024);
+        await_frame(client);
+        for (size_t i = 0; i < ROUND_TRIPS; i++) {
+                double start = clock_us(CLOCK_MONOTONIC);
+                send_frame(client, 1024);
+                await_frame(client);
+                times[i] = clock_us(CLOCK_MONOTONIC) - start;
+        }
+        print_median("curve_round_trip", times, ROUND_TRIPS);
+        double start = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+        for (size_t i = 0; i < FRAMES + WINDOW; i++) {
+                if (i < FRAMES)
+                        send_frame(client, 1400);
+                if (i >= WINDOW)
+                        await_frame(client);
+        }
+        print("curve_hop", (clock_us(CLOCK_PROCESS_CPUTIME_ID) - start) / (2.0 * FRAMES), "us");
+        send_frame(client, 1);
+        pthread_join(thread, NULL);
+        link_client_close(client);
+        link_server_close(server);
+        link_context_free(context);
+}
+
+int main(int argc, char **argv)
+{
+        if (argc != 2 || sodium_init() < 0) {
+                fprintf(stderr, "calibrate DIR\n");
+                return 2;
+        }
+        crypto_sign_keypair(public_key, secret_key);
+        calibrate_cpu("ed25519_sign", sign_once, 500);
+        calibrate_cpu("ed25519_verify", verify_once, 500);
+        calibrate_cpu("blake2b_64k", hash_once, 500);
+        calibrate_cpu("seal_64k", seal_once, 500);
+        calibrate_cpu("json_record", parse_once, 5000);
+        calibrate_segment(argv[1]);
+        calibrate_store(argv[1]);
+        calibrate_link();
+        return 0;
+}
