@@ -2,6 +2,8 @@
  *
  * Reading downward: what is checked of any act, how its row is found, what is written when it is accepted and what when
  * it is refused.  A refused control act leaves META, its lane and its ids; refused data leave nothing. */
+#include "common/exchange/apply.h"
+
 #include "common/exchange/effects.h"
 #include "common/exchange/machines.h"
 #include "common/exchange/memo.h"
@@ -124,7 +126,7 @@ static void fire_in_front(struct turn *t)
 {
         const ProtobufCBinaryData *objects[] = { &t->intent->request, &t->intent->grant, &t->intent->object };
 
-        if (t->claim->kind->class != KIND_CONTROL)
+        if (t->claim->kind->class != KIND_CONTROL || t->replica)
                 return;
         for (unsigned i = 0; i < 3; i++)
                 turn_fire_due(t, bytes_of(objects[i]->data, objects[i]->len));
@@ -165,10 +167,18 @@ static enum refusal run_row(struct turn *t, const struct machine *m)
         return ACCEPTED;
 }
 
+enum refusal apply_act(struct turn *t)
+{
+        const struct machine *m = machine_of_kind(t->claim->kind->number);
+        enum refusal r = m ? signers_resolve(t) : turn_refuse(t, E_NOT_YET, t->claim->kind->row);
+
+        return r == ACCEPTED && t->fault == 0 ? run_row(t, m) : r;
+}
+
 static enum refusal decide(struct turn *t)
 {
         static enum refusal (*const checks[])(struct turn *t) = {
-                check_lane, check_times, repetition_check_lane, repetition_check_id, check_domain, check_policy, check_later, signers_resolve,
+                check_lane, check_times, repetition_check_lane, repetition_check_id, check_domain, check_policy, check_later,
         };
 
         for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
@@ -177,7 +187,7 @@ static enum refusal decide(struct turn *t)
                 if (r != ACCEPTED || t->fault < 0)
                         return r;
         }
-        return run_row(t, machine_of_kind(t->claim->kind->number));
+        return apply_act(t);
 }
 
 /* ---- one evaluation ---- */

@@ -185,6 +185,7 @@ static void submit(struct turn *t, void *matter)
         m->row->warnings = m->results.warnings;
         m->row->warning_codes = codes;
         m->row->submitted_at = t->now.ms;
+        m->row->submit_seq = t->entry->seq;
         m->row->n_defects = 0;
         m->row->defects = NULL;
         turn_detail(t, codes);
@@ -225,6 +226,7 @@ static void put_version(struct turn *t, struct matter *m, char *resource)
         v.matter = field_of_bytes(m->id);
         v.agent = m->row->agent;
         v.submit_digest = m->row->submit_digest;
+        v.submit_seq = m->row->submit_seq;
         v.publish_digest = field_of_bytes(bytes_digest(&t->claim->header_digest));
         v.published_at = t->now.ms;
         v.effective_from = t->now.ms;

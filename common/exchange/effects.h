@@ -4,6 +4,8 @@
  * Keys and values are copied into the arena of the entry.  Inside the exchange library only; nouns use turn.h. */
 #pragma once
 #include "common/exchange/exchange.h"
+#include "common/exchange/turn.h"
+#include "proto/log.pb-c.h"
 
 struct effects {
         struct arena *arena;
@@ -35,3 +37,6 @@ bool effects_over(const struct effects *e);
 /* CTX_EFFECTS over the rows in key order: u32 key length, u8 removed, u32 value length (little-endian), key, value each.
  * false when the arena is full. */
 bool effects_digest(const struct effects *e, struct digest *ret);
+
+/* A trust record as a row, its link of the chain, its object's place in the map: what turn_trust() does with one of its own. */
+void turn_put_trust(struct turn *t, const Shuyi__V1__TrustRecord *record);

@@ -186,6 +186,7 @@ static void submit(struct turn *t, void *matter)
         a->row = asked_request_row(&a->asked);
         if (!a->row)
                 return;
+        a->row->submit_seq = t->entry->seq;
         a->row->policy_digest = field_of_bytes(bytes_digest(&t->policy_digest));
         index_for(t, a->row->consumer, a->id);
         index_for(t, a->row->provider, a->id);

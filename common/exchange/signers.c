@@ -205,7 +205,7 @@ enum refusal signers_resolve(struct turn *t)
 
                 r = s->capacity == ROLE_ROOT ? resolve_root(t, s, a) : resolve_credential(t, s, a);
         }
-        if (r == ACCEPTED)
+        if (r == ACCEPTED && !t->replica)
                 r = check_link(t);
         if (r == ACCEPTED)
                 r = check_capacities(t);

@@ -231,30 +231,38 @@ static void trust_dirty(struct turn *t, uint8_t bucket)
         t->meta->dirty_buckets = (ProtobufCBinaryData){ 32, bits };
 }
 
+void turn_put_trust(struct turn *t, const Shuyi__V1__TrustRecord *record)
+{
+        Shuyi__V1__TrustMapRow row = SHUYI__V1__TRUST_MAP_ROW__INIT;
+        struct bytes key = TURN_KEY(t, TABLE_TRUST, turn_u64(t, record->trust_seq)), packed;
+
+        t->meta->trust_seq = record->trust_seq;
+        turn_put_row(t, key, &record->base);
+        if (turn_get(t, key, &packed))
+                trust_chain(t, packed);
+
+        row.status = record->status;
+        row.since_seq = record->seq;
+        turn_put_row(t, TURN_KEY(t, TABLE_TRUST_MAP, bytes_of(record->object.data, record->object.len)), &row.base);
+        trust_dirty(t, record->object.data[0]);
+        t->effects->trust_moved = true;
+        turn_wake(t, WAKE_TRUST, (struct bytes){ 0 });
+}
+
 void turn_trust(struct turn *t, enum trust_kind kind, struct bytes object, enum trust_status status)
 {
         Shuyi__V1__TrustRecord record = SHUYI__V1__TRUST_RECORD__INIT;
-        Shuyi__V1__TrustMapRow row = SHUYI__V1__TRUST_MAP_ROW__INIT;
         struct digest id = turn_trust_object(kind, object);
-        struct bytes key, packed;
 
-        record.trust_seq = ++t->meta->trust_seq;
+        if (t->fault < 0)
+                return;
+        record.trust_seq = t->meta->trust_seq + 1;
         record.seq = t->entry->seq;
         record.kind = kind;
         record.object = binary(bytes_digest(&id));
         record.status = status;
         record.header_digest = binary(bytes_digest(&t->claim->header_digest));
-        key = TURN_KEY(t, TABLE_TRUST, turn_u64(t, record.trust_seq));
-        turn_put_row(t, key, &record.base);
-        if (turn_get(t, key, &packed))
-                trust_chain(t, packed);
-
-        row.status = status;
-        row.since_seq = t->entry->seq;
-        turn_put_row(t, TURN_KEY(t, TABLE_TRUST_MAP, bytes_digest(&id)), &row.base);
-        trust_dirty(t, id.b[0]);
-        t->effects->trust_moved = true;
-        turn_wake(t, WAKE_TRUST, (struct bytes){ 0 });
+        turn_put_trust(t, &record);
 }
 
 /* ---- notices ---- */

@@ -20,6 +20,7 @@ struct turn {
         struct digest policy_digest;
         const struct calendar *calendar;        /* NULL before the first CALENDAR_SET */
         struct effects *effects;
+        bool replica;                           /* an agent judges over its copy: no links and no clocks there (trust.h) */
         int fault;                              /* first negative errno; sticky: every later call answers it */
         char detail[512];
         /* Who signed, resolved against the registry: same order as claim->signers. */

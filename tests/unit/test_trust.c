@@ -1,0 +1,266 @@
+/* trust: an agent's replica, fed with records and the envelopes behind them, comes to what the broker holds; and it believes
+ * no record that its act does not bear. */
+#include "tests/lib/city.h"
+#include "tests/lib/unit.h"
+
+#include "common/exchange/rows.h"
+#include "common/exchange/trust.h"
+#include "common/macro.h"
+
+#include <stdlib.h>
+
+struct replica {
+        struct map_state *state;
+        struct exchange *exchange;
+        struct arena *arena;
+        uint64_t trust_seq;             /* last record taken */
+};
+
+static struct replica replica_new(void)
+{
+        struct replica r = { map_state_new(), exchange_new(CITY_DOMAIN), arena_new(64u << 20), 0 };
+        const struct effect *effects;
+        size_t n;
+
+        assert_int_equal(exchange_genesis_effects(CITY_DOMAIN, r.arena, &effects, &n), 0);
+        map_state_apply(r.state, effects, n);
+        return r;
+}
+
+static void replica_free(struct replica *r)
+{
+        map_state_free(r->state);
+        exchange_free(r->exchange);
+        arena_free(r->arena);
+}
+
+static const struct claim *claim_at(struct city *c, uint64_t seq, struct wall_time *ret_at)
+{
+        const struct claim *claim = NULL;
+
+        if (seq == 0)
+                return NULL;
+        assert_refusal(envelope_parse(c->arena, c->log[seq - 1].wire, &claim), ACCEPTED);
+        if (ret_at)
+                ret_at->ms = c->log[seq - 1].accepted_at;
+        return claim;
+}
+
+static Shuyi__V1__TrustRecord *record_at(struct city *c, uint64_t trust_seq)
+{
+        uint8_t key[8];
+
+        put_be64(key, trust_seq);
+        return CITY_ROW(c, TABLE_TRUST, &shuyi__v1__trust_record__descriptor, bytes_of(key, 8));
+}
+
+/* The next record as the broker has it, with the envelopes that belong to it. */
+static struct trust_outcome offer(struct replica *r, struct city *c, const Shuyi__V1__TrustRecord *record, const struct claim *claim)
+{
+        struct trust_outcome out;
+        struct wall_time at;
+        uint64_t related;
+
+        claim_at(c, record->seq, &at);
+        assert_int_equal(trust_related_seq(map_state_ops(c->state), c->arena, claim, &related), 0);
+        assert_int_equal(trust_replica_apply(r->exchange, map_state_ops(r->state), record, claim, claim_at(c, related, NULL), at, r->arena, &out), 0);
+        return out;
+}
+
+static void follow(struct replica *r, struct city *c)
+{
+        Shuyi__V1__TrustRecord *record;
+
+        while ((record = record_at(c, r->trust_seq + 1))) {
+                struct trust_outcome out = offer(r, c, record, claim_at(c, record->seq, NULL));
+
+                if (out.code != ACCEPTED)
+                        fail_msg("trust_seq %llu kind %u: %s %s", (unsigned long long)record->trust_seq, record->kind, refusal_text(out.code)->code, out.detail);
+                map_state_apply(r->state, out.effects, out.effects_n);
+                r->trust_seq++;
+        }
+}
+
+static void check_same_rows(struct replica *r, struct city *c, enum table table)
+{
+        struct state s = map_state_ops(c->state), o = map_state_ops(r->state);
+        uint8_t prefix = (uint8_t)table, from[256] = { (uint8_t)table };
+        struct bytes key, value, other;
+        size_t n = 1;
+
+        while (s.ops->next(s.ctx, bytes_of(&prefix, 1), bytes_of(from, n), &key, &value) > 0) {
+                assert_int_equal(o.ops->get(o.ctx, key, &other), 1);
+                assert_true(bytes_equal(value, other));
+                memcpy(from, key.p, key.n);
+                from[key.n] = 0;
+                n = key.n + 1;
+        }
+}
+
+static struct city *busy_city(void)
+{
+        struct city *c = city_founded();
+        const struct party *zhang;
+
+        city_department(c, CITY_CIVIL, "civil");
+        city_department(c, CITY_HEALTH, "health");
+        zhang = city_hire(c, CITY_HEALTH, "zhang", ROLE_USER, 0);
+        city_hire(c, CITY_HEALTH, "li", ROLE_APPROVER, 0);
+        city_join(c, CITY_HEALTH, "health-second");
+        city_pass(c, DAY_MS);
+        city_revoke(c, zhang);
+        city_anchor(c);
+        return c;
+}
+
+static void a_replica_comes_to_what_the_broker_holds(void **state)
+{
+        static const enum table tables[] = { TABLE_ANCHOR, TABLE_DEPARTMENT, TABLE_CREDENTIAL, TABLE_KEY, TABLE_PERSON, TABLE_AGENT, TABLE_LINK,
+                                             TABLE_POLICY, TABLE_CALENDAR, TABLE_TRUST, TABLE_TRUST_MAP };
+        _cleanup_(city_freep) struct city *c = busy_city();
+        struct replica r = replica_new();
+
+        follow(&r, c);
+        for (size_t i = 0; i < ELEMENTS(tables); i++)
+                check_same_rows(&r, c, tables[i]);
+        replica_free(&r);
+}
+
+static enum trust_head_state check_head(struct replica *r, struct city *c)
+{
+        struct wall_time at;
+        const struct claim *claim = claim_at(c, c->seq, &at);
+        enum trust_head_state head;
+        const struct effect *effects;
+        size_t n;
+
+        assert_int_equal(trust_head_check(map_state_ops(r->state), claim, at, r->arena, &head, &effects, &n), 0);
+        map_state_apply(r->state, effects, n);
+        return head;
+}
+
+static void a_head_holds_only_over_the_same_records(void **state)
+{
+        _cleanup_(city_freep) struct city *c = busy_city();
+        struct replica r = replica_new();
+
+        city_trust_head(c);
+        assert_int_equal(check_head(&r, c), TRUST_HEAD_EARLY);
+        follow(&r, c);
+        assert_int_equal(check_head(&r, c), TRUST_HEAD_HOLDS);
+        city_hire(c, CITY_CIVIL, "wang", ROLE_USER, 0);
+        city_trust_head(c);
+        assert_int_equal(check_head(&r, c), TRUST_HEAD_EARLY);
+        follow(&r, c);
+        assert_int_equal(check_head(&r, c), TRUST_HEAD_HOLDS);
+        replica_free(&r);
+}
+
+static void the_chain_is_that_of_the_records(void **state)
+{
+        _cleanup_(city_freep) struct city *c = busy_city();
+        Shuyi__V1__MetaRow *meta = CITY_ROW(c, TABLE_META, &shuyi__v1__meta_row__descriptor, (struct bytes){ 0 });
+        struct digest chain = trust_chain_next((struct bytes){ 0 }, record_at(c, 1), c->arena);
+
+        for (uint64_t i = 2; i <= meta->trust_seq; i++)
+                chain = trust_chain_next(bytes_digest(&chain), record_at(c, i), c->arena);
+        assert_true(bytes_equal(bytes_digest(&chain), bytes_of_field(meta->trust_chain)));
+}
+
+static void test_R_009_a_replica_learns_of_a_revocation(void **state)
+{
+        _cleanup_(city_freep) struct city *c = busy_city();
+        struct replica r = replica_new();
+        struct rows rows = { .state = map_state_ops(r.state), .arena = r.arena };
+        const struct party *zhang = city_find(c, "zhang");
+
+        follow(&r, c);
+        assert_false(rows_person_in_force(&rows, CITY_HEALTH, bytes_id(&zhang->id), c->now));
+        assert_true(rows_person_in_force(&rows, CITY_HEALTH, bytes_id(&city_find(c, "li")->id), c->now));
+        replica_free(&r);
+}
+
+/* ---- what is not believed ---- */
+
+/* Feeds all but the last record, then that one altered by `alter`. */
+static void refuse_last(void (*alter)(Shuyi__V1__TrustRecord *record, const struct claim **claim, struct city *c), enum refusal expected)
+{
+        _cleanup_(city_freep) struct city *c = busy_city();
+        struct replica r = replica_new();
+        Shuyi__V1__TrustRecord *record;
+        const struct claim *claim;
+
+        city_revoke(c, city_find(c, "li"));
+        while (record_at(c, r.trust_seq + 2)) {
+                struct trust_outcome out;
+
+                record = record_at(c, r.trust_seq + 1);
+                out = offer(&r, c, record, claim_at(c, record->seq, NULL));
+                assert_refusal(out.code, ACCEPTED);
+                map_state_apply(r.state, out.effects, out.effects_n);
+                r.trust_seq++;
+        }
+        record = record_at(c, r.trust_seq + 1);
+        claim = claim_at(c, record->seq, NULL);
+        alter(record, &claim, c);
+        assert_refusal(offer(&r, c, record, claim).code, expected);
+        replica_free(&r);
+}
+
+static void say_active(Shuyi__V1__TrustRecord *record, const struct claim **claim, struct city *c)
+{
+        record->status = STATUS_ACTIVE;
+}
+
+static void name_another(Shuyi__V1__TrustRecord *record, const struct claim **claim, struct city *c)
+{
+        record->object = field_of_bytes(bytes_digest(&c->sec_admin->credential));
+}
+
+static void bring_another_act(Shuyi__V1__TrustRecord *record, const struct claim **claim, struct city *c)
+{
+        *claim = claim_at(c, record->seq - 1, NULL);
+}
+
+static void skip_one(Shuyi__V1__TrustRecord *record, const struct claim **claim, struct city *c)
+{
+        record->trust_seq++;
+}
+
+/* A department's officer revokes somebody of another department. */
+static void let_a_stranger_sign(Shuyi__V1__TrustRecord *record, const struct claim **claim, struct city *c)
+{
+        Shuyi__V1__Intent intent = SHUYI__V1__INTENT__INIT;
+        Shuyi__V1__RevokeBody body = SHUYI__V1__REVOKE_BODY__INIT;
+        struct bytes wire;
+
+        intent.object = record->object;
+        body.reason = REVOKE_CEASED;
+        wire = city_envelope(c, &(struct city_act){ .kind = KIND_REVOKE, .intent = &intent, .body = &body.base,
+                                                    .by = { { city_find(c, "civil-officer"), ROLE_DATA_OFFICER } } });
+        assert_refusal(envelope_parse(c->arena, wire, claim), ACCEPTED);
+        record->header_digest = field_of_bytes(bytes_digest(&(*claim)->header_digest));
+}
+
+static void a_record_of_another_status_is_not_believed(void **state) { refuse_last(say_active, E_FORM); }
+static void a_record_of_another_object_is_not_believed(void **state) { refuse_last(name_another, E_FORM); }
+static void a_record_over_another_envelope_is_not_believed(void **state) { refuse_last(bring_another_act, E_FORM); }
+static void a_record_is_not_skipped(void **state) { refuse_last(skip_one, E_FORM); }
+static void an_act_by_who_may_not_is_not_believed(void **state) { refuse_last(let_a_stranger_sign, E_NOT_FOUND); }
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_replica_comes_to_what_the_broker_holds),
+                cmocka_unit_test(a_head_holds_only_over_the_same_records),
+                cmocka_unit_test(the_chain_is_that_of_the_records),
+                cmocka_unit_test(test_R_009_a_replica_learns_of_a_revocation),
+                cmocka_unit_test(a_record_of_another_status_is_not_believed),
+                cmocka_unit_test(a_record_of_another_object_is_not_believed),
+                cmocka_unit_test(a_record_over_another_envelope_is_not_believed),
+                cmocka_unit_test(a_record_is_not_skipped),
+                cmocka_unit_test(an_act_by_who_may_not_is_not_believed),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
