@@ -190,6 +190,15 @@ static enum refusal guard_grant_active(struct turn *t, void *matter)
         return turn_refuse(t, s->grant->state == GRANT_SUSPENDED ? E_SUSPENDED : E_STATE, word_name(LIST_grant_state, s->grant->state));
 }
 
+/* What is taken up is the grant, for the grant's purpose. */
+static enum refusal guard_subscribe_purpose(struct turn *t, void *matter)
+{
+        const struct stream_act *s = matter;
+
+        return !t->intent->purpose[0] || strcmp(t->intent->purpose, s->grant->purpose) == 0 ? ACCEPTED : turn_refuse(t, G_PURPOSE, "purpose");
+}
+
+/* The provider's agent is told, and names the grant in its next epoch. */
 static void subscribe(struct turn *t, void *matter)
 {
         struct stream_act *s = matter;
@@ -207,8 +216,13 @@ static void advance(struct turn *t, void *matter)
 #define IN_RECEIPTABLE (IN(SUB_LIVE) | IN(SUB_KEY_WAIT) | IN(SUB_STOPPED) | IN(SUB_LAGGED) | IN(SUB_ENDED))
 
 static const struct rule rules[] = {
-        { IN(SUB_REQUESTED), KIND_SUBSCRIBE, BY_AGENT, { guard_no_snapshot, guard_grant_active }, SUB_KEY_WAIT, subscribe, "SM-GRANT 2", "DESIGN 6" },
-        { IN(SUB_STOPPED), KIND_SUBSCRIBE, BY_OFFICER, { guard_no_snapshot, guard_grant_active }, SUB_KEY_WAIT, subscribe, "SM-GRANT 2", "DESIGN 6" },
+        { IN(SUB_REQUESTED), KIND_SUBSCRIBE, BY_AGENT, { guard_no_snapshot, guard_grant_active, guard_subscribe_purpose },
+          SUB_KEY_WAIT, subscribe, "SM-GRANT 2", "DESIGN 6" },
+        { IN(SUB_STOPPED), KIND_SUBSCRIBE, BY_OFFICER, { guard_no_snapshot, guard_grant_active, guard_subscribe_purpose },
+          SUB_KEY_WAIT, subscribe, "SM-GRANT 2", "DESIGN 6" },
+        /* Asking again where it waits or hears changes nothing but that the provider is told. */
+        { IN(SUB_KEY_WAIT) | IN(SUB_LIVE), KIND_SUBSCRIBE, BY_OFFICER, { guard_no_snapshot, guard_grant_active, guard_subscribe_purpose },
+          0, subscribe, "SM-GRANT 2", "DESIGN 6" },
         { IN_RECEIPTABLE, KIND_DELIVERY_RECEIPT, BY_AGENT,
           { guard_receipt_fields, guard_receipt_range, guard_receipt_digest, guard_receipt_times }, 0, receipt_apply, "SM-GRANT 2", "ZS 32(2)" },
         { IN_NONE | IN(STREAM_RUNNING), KIND_VIEW_EPOCH, BY_AGENT, { guard_epoch_fields, guard_epoch_rows },
