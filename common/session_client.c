@@ -166,10 +166,11 @@ static struct session_action busy(struct session_client *c, const Shuyi__V1__Bus
         if (b->lane >= SESSION_LANES)
                 return broken(c, now, random);
         l = &c->lanes[b->lane];
-        if (b->outbox_seq > l->send)
+        if (b->outbox_seq > l->end)
                 return broken(c, now, random);
         if (b->outbox_seq < l->first && ++l->behind > BEHIND_MAX)
                 return broken(c, now, random);
+        /* Above `send` it may be when two BUSYs and receipts of a former session cross: what is between was taken. */
         back = b->outbox_seq > l->first ? b->outbox_seq : l->first;
         while (l->send > back)
                 lane_unsend(l, --l->send);
