@@ -30,6 +30,7 @@ enum config_type {
 };
 #define CONFIG_REQUIRED 1u                      /* within a list: in each of its members */
 #define CONFIG_RELOAD 2u                        /* a SIGHUP may change it; else a change is an error of the reload */
+#define CONFIG_HIDDEN 4u                        /* may hold a password: printed by --check-config as "(set)" only */
 
 struct config_key {
         const char *path;
