@@ -150,6 +150,9 @@ static enum refusal run_row(struct turn *t, const struct machine *m)
 
         if (!any_row_fits(t, m))
                 return turn_refuse(t, E_ROLE, t->actors_n ? word_name(LIST_role, t->actors[0].capacity) : "");
+        r = signers_check_suspended(t);
+        if (r != ACCEPTED)
+                return r;
         fire_in_front(t);
         r = m->load(t, &matter, &state);
         if (r == ACCEPTED)

@@ -187,7 +187,7 @@ static enum refusal check_capacities(struct turn *t)
         return r;
 }
 
-static enum refusal check_suspended(struct turn *t)
+enum refusal signers_check_suspended(struct turn *t)
 {
         for (unsigned i = 0; i < t->actors_n; i++)
                 if (t->actors[i].suspended)
@@ -209,8 +209,6 @@ enum refusal signers_resolve(struct turn *t)
                 r = check_link(t);
         if (r == ACCEPTED)
                 r = check_capacities(t);
-        if (r == ACCEPTED)
-                r = check_suspended(t);
         return r;
 }
 

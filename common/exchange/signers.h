@@ -7,8 +7,10 @@
 #include "common/exchange/turn.h"
 
 /* Fills t->actors from the registry: credentials in force at t->now (E_CRED), the link they came over (E_CRED), capacity,
- * department and intent.from (E_ROLE), suspension (E_SUSPENDED). */
+ * department and intent.from (E_ROLE). */
 enum refusal signers_resolve(struct turn *t);
+/* Is the department or credential of one of them suspended (E_SUSPENDED)? */
+enum refusal signers_check_suspended(struct turn *t);
 
 /* Has every signer a capacity that the row has a place for?  What E_ROLE asks before the object is known. */
 bool signers_fit(struct turn *t, enum by by);

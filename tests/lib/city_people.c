@@ -50,7 +50,7 @@ Shuyi__V1__KeyRequest *city_key_request(struct city *c, const struct party *p)
         return k;
 }
 
-static Shuyi__V1__MayIssue *may_issue(struct city *c)
+static Shuyi__V1__MayIssue *may_issue(struct city *c, uint32_t depth)
 {
         Shuyi__V1__MayIssue *m = NEW(c, MayIssue, may_issue);
 
@@ -65,6 +65,7 @@ static Shuyi__V1__MayIssue *may_issue(struct city *c)
         m->n_domains = 1;
         m->domains = must(ARENA_ARRAY(c->arena, char *, 1));
         m->domains[0] = CITY_DOMAIN;
+        m->depth = depth;
         return m;
 }
 
@@ -88,7 +89,7 @@ Shuyi__V1__Credential *city_credential(struct city *c, const struct party *p, co
         k->not_before = CITY_START;
         k->not_after = CITY_START + YEARS_10;
         if (roles_mask(roles, n) & (1ull << ROLE_SEC_ADMIN))
-                k->may_issue = may_issue(c);
+                k->may_issue = may_issue(c, issuer->kind ? 0 : 1);       /* who came with the root may make one more registrar */
         k->issuer = keep(c, issuer->credential.b, DIGEST_BYTES);
         k->issued_at = c->now.ms;
         return k;
