@@ -1,6 +1,7 @@
 /* keydir: everything added is found, nothing else is, and the slot hands out what is current. */
 #include "common/keydir.h"
 #include "tests/lib/sample.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -104,6 +105,39 @@ static void test_the_slot_gives_the_current_one_and_an_old_one_lives_while_held(
         keydir_slot_free(NULL);
 }
 
+/* A reader sees whole directories only: what it counts is what some build() put in. */
+static void *read_on(void *slot)
+{
+        struct digest first = numbered(0, 1);
+
+        for (unsigned i = 0; i < 3000; i++) {
+                struct keydir *d = keydir_slot_get(slot);
+
+                if (!keydir_department(d, &first) || keydir_link_at(d, 4))
+                        return slot;
+                keydir_unref(d);
+        }
+        return NULL;
+}
+
+static void test_readers_hold_what_a_writer_swaps_away(void **state)
+{
+        struct keydir_slot *s = keydir_slot_new();
+        pthread_t readers[2];
+        void *wrong;
+
+        keydir_slot_set(s, build(1));
+        for (unsigned i = 0; i < 2; i++)
+                assert_int_equal(pthread_create(&readers[i], NULL, read_on, s), 0);
+        for (unsigned i = 0; i < 500; i++)
+                keydir_slot_set(s, build(1 + i % 3));
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(pthread_join(readers[i], &wrong), 0);
+                assert_null(wrong);
+        }
+        keydir_slot_free(s);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -111,6 +145,7 @@ int main(void)
                 cmocka_unit_test(test_a_root_is_found_under_root_alone_and_a_credential_never_there),
                 cmocka_unit_test(test_an_empty_directory_finds_nothing),
                 cmocka_unit_test(test_the_slot_gives_the_current_one_and_an_old_one_lives_while_held),
+                cmocka_unit_test(test_readers_hold_what_a_writer_swaps_away),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
