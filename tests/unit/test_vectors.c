@@ -4,6 +4,10 @@
 #include "common/frame.h"
 #include "common/kind.h"
 #include "common/macro.h"
+#include "proto/envelope.pb-c.h"
+#include "proto/identity.pb-c.h"
+#include "proto/request.pb-c.h"
+#include "proto/stream.pb-c.h"
 #include "tests/vectors/vectors.h"
 #include <setjmp.h>
 #include <sodium.h>
@@ -140,6 +144,49 @@ static void test_the_page_names_every_context_kind_frame_and_magic(void **state)
         }
 }
 
+/* "- **Seen**: 1 epoch u64, 2 size u64, 3 root bytes": the message's line, and on it each field by number and name. */
+static void shows_message(const char *text, const ProtobufCMessageDescriptor *d)
+{
+        char row[128], line[4096];
+        const char *at;
+
+        snprintf(row, sizeof(row), "- **%s**: ", d->short_name);
+        shows(text, row);
+        at = strstr(text, row) + strlen(row);
+        snprintf(line, sizeof(line), " %.*s", (int)strcspn(at, "\n"), at);
+        for (unsigned i = 0; i < d->n_fields; i++) {
+                snprintf(row, sizeof(row), " %u %s ", d->fields[i].id, d->fields[i].name);
+                if (!strstr(line, row))
+                        fail_msg("PROTOCOL.md, section 15, %s lacks:%s", d->short_name, row);
+                if (d->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
+                        shows_message(text, d->fields[i].descriptor);
+        }
+}
+
+static void test_the_page_names_every_field_of_what_travels(void **state)
+{
+        static const ProtobufCMessageDescriptor *const inside[] = {     /* kept as bytes in others, or under a seal */
+                &shuyi__v1__envelope__descriptor, &shuyi__v1__header__descriptor, &shuyi__v1__intent__descriptor,
+                &shuyi__v1__anchor__descriptor, &shuyi__v1__credential__descriptor, &shuyi__v1__key_request__descriptor,
+                &shuyi__v1__genesis_file__descriptor, &shuyi__v1__join_file__descriptor, &shuyi__v1__welcome_file__descriptor,
+                &shuyi__v1__audience_row__descriptor, &shuyi__v1__view_key__descriptor, &shuyi__v1__update_content__descriptor,
+                &shuyi__v1__record__descriptor, &shuyi__v1__request_details__descriptor, &shuyi__v1__remarks__descriptor,
+                &shuyi__v1__receipt__descriptor,
+        };
+        const char *text = strstr(page(), "\n## 15.");
+        const struct frame_row *frame;
+        const struct kind *kind;
+
+        assert_non_null(text);
+        for (unsigned i = 0; i < ELEMENTS(inside); i++)
+                shows_message(text, inside[i]);
+        for (unsigned i = 0; (frame = frame_at(i)); i++)
+                shows_message(text, frame->message);
+        for (unsigned i = 0; (kind = kind_at(i)); i++)
+                if (kind->body)
+                        shows_message(text, kind->body);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -147,6 +194,7 @@ int main(void)
                 cmocka_unit_test(test_every_operation_has_an_example),
                 cmocka_unit_test(test_a_changed_input_changes_the_output),
                 cmocka_unit_test(test_the_page_names_every_context_kind_frame_and_magic),
+                cmocka_unit_test(test_the_page_names_every_field_of_what_travels),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
