@@ -53,7 +53,7 @@ unsigned http_port(const struct http_server *s);        /* of a tcp server */
 struct http_counts { uint64_t requests, problems, too_large, connections; };
 void http_counts(struct http_server *s, struct http_counts *ret);
 
-/* Of a request; all borrowed until the handler returns (of a deferred one: until it is answered). */
+/* Of a request; all borrowed until the handler returns. */
 const char *http_method(const struct http_request *rq);
 const char *http_path(const struct http_request *rq);
 const char *http_param(const struct http_request *rq, const char *name);        /* "{id}" by "id"; NULL: the route has none */
@@ -64,7 +64,8 @@ bool http_is_json(const struct http_request *rq);                               
 /* The process at the other end of a Unix socket.  False on TCP. */
 bool http_peer(const struct http_request *rq, uid_t *ret_uid, gid_t *ret_gid, pid_t *ret_pid);
 
-/* The handler returns without an answer; it follows by http_answer, from any thread, exactly once. */
+/* The handler returns without an answer; it follows by http_answer, from any thread, exactly once.  NULL: too many wait
+ * already, or the server is stopping: answer 503.  The request itself is the handler's only until it returns: copy. */
 struct http_deferred *http_defer(struct http_request *rq);
 void http_answer(struct http_deferred *d, struct http_reply *reply);            /* takes reply->body */
 
