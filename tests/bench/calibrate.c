@@ -224,7 +224,7 @@ static void calibrate_link(void)
 {
         uint8_t server_public[32], server_secret[32], client_public[32], client_secret[32];
         struct link_context *context;
-        struct link_server *server;
+        struct link_server *server = NULL;
         struct link_client *client;
         static double times[ROUND_TRIPS];
         pthread_t thread;
