@@ -222,7 +222,7 @@ bool session_server_settle(struct session_server *s, uint32_t lane, uint64_t num
                 *slot = 0;
                 return true;
         }
-        if (s->state == SESSION_NEW || number < l->next || number - l->next >= SESSION_LANE_WINDOW || l->ahead[number % SESSION_LANE_WINDOW])
+        if (s->outbox_epoch == 0 || number < l->next || number - l->next >= SESSION_LANE_WINDOW || l->ahead[number % SESSION_LANE_WINDOW])
                 return false;
         l->ahead[number % SESSION_LANE_WINDOW] = true;
         skip_settled(l);
