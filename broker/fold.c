@@ -1,0 +1,273 @@
+/* fold: see the header. */
+#include "broker/fold.h"
+#include "broker/broker.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *const fold_databases[] = { "outcomes", "digests", NULL };
+
+/* ---- rows ---- */
+
+size_t fold_key(enum table table, const struct bytes *parts, size_t n, uint8_t ret[FOLD_KEY_MAX])
+{
+        size_t at = 0;
+
+        ret[at++] = (uint8_t)table;
+        for (size_t i = 0; i < n; i++) {
+                assert(at + parts[i].n <= FOLD_KEY_MAX);
+                if (parts[i].n > 0)
+                        memcpy(ret + at, parts[i].p, parts[i].n);
+                at += parts[i].n;
+        }
+        return at;
+}
+
+void *fold_row(struct state state, struct arena *a, const ProtobufCMessageDescriptor *d, enum table table, const struct bytes *parts, size_t n)
+{
+        uint8_t key[FOLD_KEY_MAX];
+        struct bytes value;
+        size_t total = 1;
+
+        for (size_t i = 0; i < n; i++)
+                total += parts[i].n;
+        if (total > FOLD_KEY_MAX || state.ops->get(state.ctx, bytes_of(key, fold_key(table, parts, n, key)), &value) <= 0)
+                return NULL;
+        return protobuf_c_message_unpack(d, arena_allocator(a), value.n, value.p);
+}
+
+const Shuyi__V1__MetaRow *fold_meta(struct state state, struct arena *a)
+{
+        return FOLD_ROW(state, a, shuyi__v1__meta_row__descriptor, TABLE_META, (struct bytes){ 0 });
+}
+
+/* ---- what is kept about an entry: u32 code, effects 32, leaf 32, u64 accepted_at, detail ---- */
+
+#define OUTCOME_FIXED (4 + 32 + 32 + 8)
+#define OUTCOME_MAX (OUTCOME_FIXED + 512)
+
+static size_t outcome_encode(const struct outcome *o, const struct digest *leaf, struct wall_time at, uint8_t ret[OUTCOME_MAX])
+{
+        size_t n = o->detail ? strnlen(o->detail, 512) : 0;
+
+        put_le32(ret, o->code);
+        memcpy(ret + 4, o->effects_digest.b, 32);
+        memcpy(ret + 36, leaf->b, 32);
+        put_le64(ret + 68, at.ms);
+        memcpy(ret + OUTCOME_FIXED, o->detail ? o->detail : "", n);
+        return OUTCOME_FIXED + n;
+}
+
+static int outcome_decode(struct bytes b, struct fold_outcome *ret)
+{
+        if (b.n < OUTCOME_FIXED || b.n > OUTCOME_MAX)
+                return -EBADMSG;
+        ret->code = (enum refusal)get_le32(b.p);
+        memcpy(ret->effects.b, b.p + 4, 32);
+        memcpy(ret->leaf.b, b.p + 36, 32);
+        ret->accepted_at.ms = get_le64(b.p + 68);
+        memcpy(ret->detail, b.p + OUTCOME_FIXED, b.n - OUTCOME_FIXED);
+        ret->detail[b.n - OUTCOME_FIXED] = 0;
+        return 1;
+}
+
+int fold_outcome_get(struct store *s, uint64_t seq, struct fold_outcome *ret)
+{
+        uint8_t key[8];
+        struct bytes value;
+        int r;
+
+        put_be64(key, seq);
+        r = store_get(s, STORE_OUTCOMES, bytes_of(key, 8), &value);
+        return r > 0 ? outcome_decode(value, ret) : r;
+}
+
+int fold_outcome_read(struct store_snapshot *p, uint64_t seq, struct fold_outcome *ret)
+{
+        uint8_t key[8];
+        struct bytes value;
+        int r;
+
+        put_be64(key, seq);
+        r = store_snapshot_get(p, STORE_OUTCOMES, bytes_of(key, 8), &value);
+        return r > 0 ? outcome_decode(value, ret) : r;
+}
+
+int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint64_t *ret_seq)
+{
+        struct bytes value;
+        int r = header_digest.n == DIGEST_BYTES ? store_snapshot_get(p, STORE_DIGESTS, header_digest, &value) : 0;
+
+        if (r > 0 && value.n != 8)
+                return -EBADMSG;
+        if (r > 0)
+                *ret_seq = get_be64(value.p);
+        return r;
+}
+
+/* ---- opening and saving ---- */
+
+static const struct bytes frontier_key = { (const uint8_t *)"frontier", 8 };
+
+static int read_frontier(struct fold *f)
+{
+        struct bytes value;
+        unsigned peaks;
+        int r = store_get(f->store, STORE_META, frontier_key, &value);
+
+        memset(&f->frontier, 0, sizeof(f->frontier));
+        if (r <= 0)
+                return r < 0 ? r : f->seq == 0 ? 0 : -EBADMSG;
+        if (value.n < 8 || (value.n - 8) % DIGEST_BYTES != 0 || (value.n - 8) / DIGEST_BYTES > MERKLE_DEPTH_MAX)
+                return -EBADMSG;
+        f->frontier.size = get_be64(value.p);
+        memcpy(f->frontier.peak, value.p + 8, value.n - 8);
+        peaks = merkle_peaks(&f->frontier);
+        return f->frontier.size == f->seq && peaks * DIGEST_BYTES == value.n - 8 ? 0 : -EBADMSG;
+}
+
+int fold_save(struct fold *f)
+{
+        uint8_t value[8 + MERKLE_DEPTH_MAX * DIGEST_BYTES];
+        unsigned peaks = merkle_peaks(&f->frontier);
+
+        put_be64(value, f->frontier.size);
+        memcpy(value + 8, f->frontier.peak, peaks * DIGEST_BYTES);
+        return store_put(f->store, STORE_META, frontier_key, bytes_of(value, 8 + peaks * DIGEST_BYTES));
+}
+
+int fold_open(struct fold *f, struct store *store, const char *domain)
+{
+        struct arena *a = arena_new(1 << 20);
+        const Shuyi__V1__MetaRow *meta;
+        int r = 0;
+
+        *f = (struct fold){ .store = store, .epoch = 1 };
+        snprintf(f->domain, sizeof(f->domain), "%s", domain);
+        f->exchange = exchange_new(f->domain);
+        if (!a || !f->exchange)
+                r = -ENOMEM;
+        if (r == 0 && !store_is_open(store))
+                r = store_begin(store);
+        if (r == 0) {
+                meta = fold_meta(store_state(store), a);
+                if (!meta) {
+                        r = -ENODATA;
+                } else {
+                        f->epoch = meta->epoch;
+                        f->seq = meta->seq;
+                        f->accepted_at.ms = meta->accepted_at;
+                        r = read_frontier(f);
+                }
+        }
+        arena_free(a);
+        return r;
+}
+
+void fold_close(struct fold *f)
+{
+        exchange_free(f->exchange);
+        f->exchange = NULL;
+}
+
+/* ---- a step ---- */
+
+static int write_effects(struct fold *f, const struct effect *effects, size_t n)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = effects[i].remove ? store_del(f->store, STORE_STATE, effects[i].key)
+                                      : store_put(f->store, STORE_STATE, effects[i].key, effects[i].value);
+        return r < 0 ? r : 0;
+}
+
+int fold_found(struct fold *f)
+{
+        struct arena *a = arena_new(1 << 20);
+        const struct effect *effects;
+        size_t n;
+        int r = a ? exchange_genesis_effects(f->domain, a, &effects, &n) : -ENOMEM;
+
+        if (r == 0)
+                r = write_effects(f, effects, n);
+        arena_free(a);
+        return r;
+}
+
+/* Is the header digest of this kind ever asked for? */
+static bool is_indexed(const struct kind *k)
+{
+        return k->class == KIND_CONTROL && k->number != KIND_DELIVERY_RECEIPT;
+}
+
+static int write_about(struct fold *f, const struct entry *entry, const struct outcome *o, const struct digest *leaf)
+{
+        uint8_t key[8], value[OUTCOME_MAX];
+        int r;
+
+        put_be64(key, entry->seq);
+        r = store_append(f->store, STORE_OUTCOMES, bytes_of(key, 8), bytes_of(value, outcome_encode(o, leaf, entry->accepted_at, value)));
+        if (r < 0 || !is_indexed(entry->claim->kind))
+                return r;
+        return store_put(f->store, STORE_DIGESTS, bytes_digest(&entry->claim->header_digest), bytes_of(key, 8));
+}
+
+static void note_wakes(struct fold *f, const struct outcome *o)
+{
+        for (size_t i = 0; i < o->wakes_n; i++)
+                f->directory_moved |= o->wakes[i].kind == WAKE_DIRECTORY;
+        f->trust_moved |= o->trust_moved;
+}
+
+int fold_step(struct fold *f, struct entry *entry, struct arena *a, struct outcome *ret, struct digest *ret_leaf)
+{
+        uint8_t record[LEAF_RECORD_BYTES];
+        int r;
+
+        entry->epoch = f->epoch;
+        entry->seq = f->seq + 1;
+        r = exchange_apply(f->exchange, store_state(f->store), entry, a, ret);
+        if (r < 0)
+                return r;
+        memset(ret_leaf, 0, sizeof(*ret_leaf));
+        if (ret->code != ACCEPTED && entry->claim->kind->class == KIND_DATA)
+                return 0;
+        r = write_effects(f, ret->effects, ret->effects_n);
+        if (r < 0)
+                return r;
+        exchange_leaf_record(f->domain, entry, ret, record);
+        *ret_leaf = merkle_leaf(bytes_of(record, sizeof(record)));
+        r = write_about(f, entry, ret, ret_leaf);
+        if (r < 0)
+                return r;
+        merkle_append(&f->frontier, ret_leaf);
+        f->seq = entry->seq;
+        f->accepted_at = entry->accepted_at;
+        note_wakes(f, ret);
+        return 0;
+}
+
+int fold_state_digest(struct store_snapshot *p, struct digest *ret, uint64_t *ret_rows)
+{
+        uint8_t from[STORE_KEY_MAX + 1] = { 0 }, lengths[8];
+        size_t from_n = 0;
+        struct bytes key, value;
+        struct digest d = { { 0 } };
+        uint64_t rows = 0;
+        int r;
+
+        while ((r = store_snapshot_next(p, STORE_STATE, (struct bytes){ 0 }, bytes_of(from, from_n), &key, &value)) > 0) {
+                put_le32(lengths, (uint32_t)key.n);
+                put_le32(lengths + 4, (uint32_t)value.n);
+                d = DIGEST_OF(CTX_EFFECTS_CHAIN, bytes_digest(&d), bytes_of(lengths, 8), key, value);
+                rows++;
+                memcpy(from, key.p, key.n);
+                from[key.n] = 0;
+                from_n = key.n + 1;
+        }
+        *ret = d;
+        *ret_rows = rows;
+        return r;
+}

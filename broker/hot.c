@@ -1,0 +1,163 @@
+/* hot: see the header. */
+#include "broker/hot.h"
+#include "broker/bytemap.h"
+#include <errno.h>
+#include <stdlib.h>
+
+struct row { uint64_t seq; struct row *later; uint32_t key_n, value_n; uint8_t bytes[]; };
+
+struct hot {
+        struct ticket **ring;           /* by seq modulo its size */
+        size_t size;                    /* a power of two */
+        uint64_t first, end;            /* seqs here: first <= seq < end */
+        size_t bytes;
+        struct bytemap *rows;
+        struct row *oldest, *newest;    /* in the order written */
+};
+
+struct hot *hot_new(void)
+{
+        struct hot *h = calloc(1, sizeof(*h));
+
+        if (!h)
+                return NULL;
+        h->size = 1024;
+        h->ring = calloc(h->size, sizeof(*h->ring));
+        h->rows = bytemap_new();
+        if (!h->ring || !h->rows) {
+                hot_free(h);
+                return NULL;
+        }
+        return h;
+}
+
+static void drop_first(struct hot *h)
+{
+        struct ticket *t = h->ring[h->first % h->size];
+
+        h->bytes -= ticket_cost(t);
+        h->ring[h->first % h->size] = NULL;
+        h->first++;
+        ticket_free(t);
+}
+
+static void drop_row(struct hot *h)
+{
+        struct row *r = h->oldest;
+        struct bytes key = bytes_of(r->bytes, r->key_n);
+
+        if (bytemap_get(h->rows, key) == r)
+                bytemap_remove(h->rows, key);
+        h->oldest = r->later;
+        if (!h->oldest)
+                h->newest = NULL;
+        free(r);
+}
+
+void hot_free(struct hot *h)
+{
+        if (!h)
+                return;
+        while (h->ring && h->first < h->end)
+                drop_first(h);
+        while (h->oldest)
+                drop_row(h);
+        bytemap_free(h->rows, NULL);
+        free(h->ring);
+        free(h);
+}
+
+static int grow(struct hot *h)
+{
+        struct ticket **ring = calloc(h->size * 2, sizeof(*ring));
+
+        if (!ring)
+                return -ENOMEM;
+        for (uint64_t seq = h->first; seq < h->end; seq++)
+                ring[seq % (h->size * 2)] = h->ring[seq % h->size];
+        free(h->ring);
+        h->ring = ring;
+        h->size *= 2;
+        return 0;
+}
+
+static bool wanted(struct bytes key)
+{
+        switch (key.n > 0 ? key.p[0] : 0) {
+        case TABLE_LINK_SEQ:
+        case TABLE_FEED:
+        case TABLE_TRUST:
+        case TABLE_GRANT:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static int add_row(struct hot *h, uint64_t seq, const struct effect *e)
+{
+        struct row *r = malloc(sizeof(*r) + e->key.n + e->value.n);
+
+        if (!r)
+                return -ENOMEM;
+        *r = (struct row){ .seq = seq, .key_n = (uint32_t)e->key.n, .value_n = (uint32_t)e->value.n };
+        memcpy(r->bytes, e->key.p, e->key.n);
+        memcpy(r->bytes + e->key.n, e->value.p, e->value.n);
+        if (bytemap_put(h->rows, e->key, r) < 0) {
+                free(r);
+                return -ENOMEM;
+        }
+        if (h->newest)
+                h->newest->later = r;
+        else
+                h->oldest = r;
+        h->newest = r;
+        return 0;
+}
+
+int hot_add(struct hot *h, struct ticket *t)
+{
+        int r = 0;
+
+        if (h->first == h->end)
+                h->first = h->end = t->seq;
+        if (h->end - h->first == h->size)
+                r = grow(h);
+        for (size_t i = 0; i < t->outcome.effects_n && r == 0; i++)
+                if (wanted(t->outcome.effects[i].key) && !t->outcome.effects[i].remove)
+                        r = add_row(h, t->seq, &t->outcome.effects[i]);
+        if (r < 0)
+                return r;
+        h->ring[t->seq % h->size] = t;
+        h->end = t->seq + 1;
+        h->bytes += ticket_cost(t);
+        return 0;
+}
+
+struct ticket *hot_find(const struct hot *h, uint64_t seq)
+{
+        return seq >= h->first && seq < h->end ? h->ring[seq % h->size] : NULL;
+}
+
+int hot_row(const struct hot *h, struct bytes key, struct bytes *ret)
+{
+        const struct row *r = bytemap_get(h->rows, key);
+
+        if (!r)
+                return 0;
+        *ret = bytes_of(r->bytes + r->key_n, r->value_n);
+        return 1;
+}
+
+void hot_prune(struct hot *h, uint64_t committed, size_t budget_bytes)
+{
+        while (h->oldest && h->oldest->seq <= committed)
+                drop_row(h);
+        while (h->first < h->end && h->first <= committed && h->bytes > budget_bytes)
+                drop_first(h);
+}
+
+size_t hot_bytes(const struct hot *h)
+{
+        return h->bytes;
+}

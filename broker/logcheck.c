@@ -1,0 +1,181 @@
+/* logcheck: see the header. */
+#include "broker/logcheck.h"
+#include "broker/fold.h"
+#include "broker/recover.h"
+#include "broker/replay.h"
+#include "common/macro.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void remove_dir(const char *dir)
+{
+        static const char *const names[] = { "data.mdb", "lock.mdb" };
+        char path[4096 + 300];
+        DIR *d;
+        struct dirent *e;
+
+        for (unsigned i = 0; i < ELEMENTS(names); i++) {
+                snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+                unlink(path);
+        }
+        d = opendir(dir);
+        while (d && (e = readdir(d))) {
+                snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+                if (e->d_name[0] != '.')
+                        unlink(path);
+        }
+        if (d)
+                closedir(d);
+        rmdir(dir);
+}
+
+static int open_scratch(struct broker *b, char dir[4096], struct store **ret)
+{
+        struct store_options o = { .dir = dir, .map_bytes = (uint64_t)broker_setting(b, S_STORE_MAP), .databases = fold_databases, .allow_volatile = true };
+
+        snprintf(dir, 4096, "%s/scratch-XXXXXX", config_string(b->config, S_STORE_DIR));
+        if (!mkdtemp(dir)) {
+                snprintf(dir, 4096, "%s/shuyi-scratch-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+                if (!mkdtemp(dir))
+                        return -errno;
+        }
+        return store_open(&o, ret);
+}
+
+/* The broker's own state, if no broker holds it. */
+static void open_own(struct broker *b)
+{
+        char dir[4096], file[4200];
+        struct stat st;
+        struct store_options o = { .dir = recover_dir(b, "state", dir), .map_bytes = (uint64_t)broker_setting(b, S_STORE_MAP),
+                                   .databases = fold_databases, .allow_volatile = true };
+
+        snprintf(file, sizeof(file), "%s/data.mdb", dir);
+        if (stat(file, &st) < 0 || store_open(&o, &b->store) < 0)
+                b->store = NULL;
+}
+
+static int found(struct fold *fold, struct store *scratch, const char *domain)
+{
+        struct fold founded;
+        int r = fold_open(fold, scratch, domain);
+
+        if (r != -ENODATA)
+                return r < 0 ? r : -EEXIST;
+        r = store_group_begin(scratch);
+        if (r == 0)
+                r = fold_found(fold);
+        if (r == 0)
+                r = store_group_commit(scratch);
+        founded = *fold;
+        if (r == 0)
+                r = fold_open(fold, scratch, domain);
+        fold_close(&founded);
+        return r;
+}
+
+struct standing { uint64_t seq, rows; struct digest chain, state; };
+
+static int read_standing(struct store *s, struct standing *ret)
+{
+        _cleanup_(arena_freep) struct arena *a = arena_new(1 << 20);
+        _cleanup_(store_snapshot_closep) struct store_snapshot *p = NULL;
+        const Shuyi__V1__MetaRow *meta;
+        int r = a ? store_snapshot_open(s, &p) : -ENOMEM;
+
+        *ret = (struct standing){ 0 };
+        if (r < 0)
+                return r;
+        meta = fold_meta(store_snapshot_state(p), a);
+        if (!meta)
+                return -ENODATA;
+        ret->seq = meta->seq;
+        bytes_copy_exact(bytes_of(meta->effects_chain.data, meta->effects_chain.len), ret->chain.b, DIGEST_BYTES);
+        return fold_state_digest(p, &ret->state, &ret->rows);
+}
+
+static void print_standing(const char *whose, const struct standing *s)
+{
+        char chain[65], state[65];
+
+        hex_format(bytes_digest(&s->chain), chain);
+        hex_format(bytes_digest(&s->state), state);
+        printf("%s seq=%llu rows=%llu effects=%s state=%s\n", whose, (unsigned long long)s->seq, (unsigned long long)s->rows, chain, state);
+}
+
+/* The recorded state may lag behind the log by a tail that the next start applies: then only outcomes were compared. */
+static int compare(struct broker *b, struct store *scratch)
+{
+        struct standing replayed, recorded;
+        int r = read_standing(scratch, &replayed);
+
+        if (r < 0)
+                return r;
+        print_standing("replayed", &replayed);
+        if (!b->store)
+                return 0;
+        r = read_standing(b->store, &recorded);
+        if (r < 0)
+                return r;
+        print_standing("recorded", &recorded);
+        if (recorded.seq != replayed.seq) {
+                printf("the recorded state is behind the log by %llu entries, which the next start applies\n", (unsigned long long)(replayed.seq - recorded.seq));
+                return 0;
+        }
+        if (!digest_equal(&recorded.state, &replayed.state)) {
+                fprintf(stderr, "the recorded state differs from the replayed one\n");
+                return -EBADMSG;
+        }
+        return 0;
+}
+
+static int walk(struct broker *b, struct store *scratch, bool signatures)
+{
+        _cleanup_(store_snapshot_closep) struct store_snapshot *against = NULL;
+        struct fold fold = { 0 };
+        struct replay r = { .fold = &fold, .segments = b->segments, .origin = b->origin, .signatures = signatures };
+        int f = found(&fold, scratch, b->domain);
+
+        if (f == 0 && b->store)
+                f = store_snapshot_open(b->store, &against);
+        r.against = against;
+        if (f == 0)
+                f = replay_run(&r);
+        if (f == 0)
+                f = fold_save(&fold);
+        if (f == 0)
+                f = store_commit(scratch);
+        else
+                store_abort(scratch);
+        fold_close(&fold);
+        printf("entries=%llu heads=%llu signatures=%llu outcomes_compared=%llu\n", (unsigned long long)r.entries, (unsigned long long)r.heads,
+               (unsigned long long)r.signed_n, (unsigned long long)r.compared);
+        if (f == -EBADMSG)
+                fprintf(stderr, "first divergent entry %llu: %s\n", (unsigned long long)r.bad_seq, r.reason);
+        return f;
+}
+
+int logcheck_run(struct broker *b, bool signatures)
+{
+        struct store *scratch = NULL;
+        char dir[4096];
+        int r;
+
+        open_own(b);
+        r = recover_open(b, true);
+        if (r == 0)
+                r = open_scratch(b, dir, &scratch);
+        if (r == 0) {
+                r = walk(b, scratch, signatures);
+                if (r == 0)
+                        r = compare(b, scratch);
+                store_close(scratch);
+                remove_dir(dir);
+        }
+        printf("%s: %s\n", signatures ? "log check" : "replay", r == 0 ? "all holds" : r == -EBADMSG ? "DOES NOT HOLD" : strerror(-r));
+        return r;
+}

@@ -1,0 +1,441 @@
+/* reader: see the header.  What goes first: trust records, the trust head above them, mail, then links in turn. */
+#include "broker/reader.h"
+#include "broker/fold.h"
+#include "broker/peek.h"
+#include "common/record.h"
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- an entry, from memory or from the segments ---- */
+
+struct loaded {
+        uint64_t epoch, seq;
+        struct wall_time accepted_at;
+        struct bytes envelope;
+        enum refusal code;
+        struct digest effects;
+};
+
+static int load_cold(struct delivery *d, uint64_t seq, struct loaded *ret)
+{
+        struct store_snapshot *p;
+        struct segment_place place;
+        struct fold_outcome outcome;
+        struct segment_entry e;
+        int r = store_snapshot_open(d->broker->store, &p);
+
+        if (r < 0)
+                return r;
+        r = store_snapshot_index_find(p, seq, &place);
+        if (r > 0)
+                r = fold_outcome_read(p, seq, &outcome);
+        store_snapshot_close(p);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        r = segment_read_entry(d->broker->segments, place, seq, &d->buffer, &d->buffer_bytes, &e);
+        if (r < 0)
+                return r;
+        metrics_inc(d->counts, M_COLD, 0);
+        *ret = (struct loaded){ e.epoch, e.seq, e.accepted_at, e.envelope, outcome.code, outcome.effects };
+        return 0;
+}
+
+static int load(struct delivery *d, uint64_t seq, struct loaded *ret)
+{
+        const struct ticket *t = hot_find(d->hot, seq);
+
+        if (!t)
+                return load_cold(d, seq, ret);
+        *ret = (struct loaded){ t->entry.epoch, t->seq, t->accepted_at, t->claim->wire, t->code, t->outcome.effects_digest };
+        return 0;
+}
+
+/* A row as the newest durable entry left it, copied into the arena.  1, 0 or a fault. */
+static int find_row(struct delivery *d, struct bytes key, struct bytes *ret)
+{
+        struct store_snapshot *p;
+        struct bytes value;
+        int r = hot_row(d->hot, key, &value);
+
+        if (r > 0) {
+                *ret = arena_copy(d->arena, value);
+                return 1;
+        }
+        r = store_snapshot_open(d->broker->store, &p);
+        if (r < 0)
+                return r;
+        r = store_snapshot_get(p, STORE_STATE, key, &value);
+        if (r > 0)
+                *ret = arena_copy(d->arena, value);
+        store_snapshot_close(p);
+        return r;
+}
+
+static void *find_message(struct delivery *d, struct bytes key, const ProtobufCMessageDescriptor *type)
+{
+        struct bytes value;
+
+        return find_row(d, key, &value) > 0 ? protobuf_c_message_unpack(type, arena_allocator(d->arena), value.n, value.p) : NULL;
+}
+
+/* ---- parcels ---- */
+
+static ProtobufCBinaryData data_of(struct bytes b)
+{
+        return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p };
+}
+
+static void about_entry(Shuyi__V1__Parcel *p, const struct loaded *e)
+{
+        p->epoch = e->epoch;
+        p->seq = e->seq;
+        p->accepted_at = e->accepted_at.ms;
+        p->code = e->code;
+}
+
+static struct outgoing *finish(struct reader *r, Shuyi__V1__Parcel *p)
+{
+        struct outgoing *x;
+
+        p->number = r->sent + 1;
+        x = outgoing_new(r->link, r->session, FRAME_PARCEL, &p->base);
+        if (x) {
+                x->number = p->number;
+                x->window_bytes = (uint32_t)p->envelope.len;
+        }
+        return x;
+}
+
+/* The envelope's digest, for whom the envelope itself is not meant. */
+static bool only_digest(struct delivery *d, struct bytes envelope, Shuyi__V1__Parcel *p)
+{
+        const struct claim *claim;
+
+        if (envelope_parse(d->arena, envelope, &claim) != ACCEPTED)
+                return false;
+        p->envelope_digest = data_of(bytes_digest(&claim->envelope_digest));
+        return true;
+}
+
+/* Who may see the envelope behind a trust record: everybody, but for grants and view epochs only their parties. */
+static bool may_see(struct reader *r, struct delivery *d, const Shuyi__V1__TrustRecord *t)
+{
+        const Shuyi__V1__GrantRow *grant;
+        const Shuyi__V1__StreamRow *stream;
+        uint8_t key[FOLD_KEY_MAX];
+        struct bytes object = bytes_of(t->object.data, t->object.len);
+
+        if (t->kind == TRUST_GRANT) {
+                grant = find_message(d, FOLD_KEY(key, TABLE_GRANT, object), &shuyi__v1__grant_row__descriptor);
+                return grant && (strcmp(grant->consumer, r->department) == 0 || strcmp(grant->provider, r->department) == 0);
+        }
+        if (t->kind == TRUST_VIEW_EPOCH) {
+                stream = find_message(d, FOLD_KEY(key, TABLE_STREAM, object), &shuyi__v1__stream_row__descriptor);
+                return stream && strcmp(stream->provider, r->department) == 0;
+        }
+        return true;
+}
+
+static struct outgoing *trust_parcel(struct reader *r, struct delivery *d, uint64_t number)
+{
+        Shuyi__V1__Parcel p = SHUYI__V1__PARCEL__INIT;
+        Shuyi__V1__TrustRecord *t;
+        uint8_t key[FOLD_KEY_MAX], n[8];
+        struct loaded e;
+
+        put_be64(n, number);
+        t = find_message(d, FOLD_KEY(key, TABLE_TRUST, bytes_of(n, 8)), &shuyi__v1__trust_record__descriptor);
+        if (!t || load(d, t->seq, &e) < 0)
+                return NULL;
+        about_entry(&p, &e);
+        p.type = PARCEL_TRUST;
+        p.cursor = number;
+        p.trust = t;
+        p.effects_digest = data_of(bytes_digest(&e.effects));
+        if (may_see(r, d, t))
+                p.envelope = data_of(e.envelope);
+        else if (!only_digest(d, e.envelope, &p))
+                return NULL;
+        return finish(r, &p);
+}
+
+static struct outgoing *head_parcel(struct reader *r, struct delivery *d)
+{
+        Shuyi__V1__Parcel p = SHUYI__V1__PARCEL__INIT;
+        ProtobufCBinaryData path[TREE_PATH_MAX];
+
+        p.type = PARCEL_TRUST;
+        p.cursor = d->head.trust_seq;
+        p.epoch = d->head.epoch;
+        p.seq = d->head.seq;
+        p.accepted_at = d->head.accepted_at.ms;
+        p.envelope = (ProtobufCBinaryData){ d->head.envelope_n, d->head.envelope };
+        p.checkpoint = d->head.note;
+        p.effects_digest = data_of(bytes_digest(&d->head.effects));
+        for (unsigned i = 0; i < d->head.path_n; i++)
+                path[i] = data_of(bytes_digest(&d->head.path[i]));
+        p.n_path = d->head.path_n;
+        p.path = path;
+        return finish(r, &p);
+}
+
+static struct outgoing *mail_parcel(struct reader *r, struct delivery *d, uint64_t number)
+{
+        Shuyi__V1__Parcel p = SHUYI__V1__PARCEL__INIT;
+        const Shuyi__V1__FeedRow *row;
+        uint8_t key[FOLD_KEY_MAX], n[8];
+        struct loaded e;
+
+        put_be64(n, number);
+        row = find_message(d, FOLD_KEY(key, TABLE_FEED, bytes_str(r->department), bytes_of(n, 8)), &shuyi__v1__feed_row__descriptor);
+        if (!row || load(d, row->seq, &e) < 0)
+                return NULL;
+        about_entry(&p, &e);
+        p.type = PARCEL_MAIL;
+        p.cursor = number;
+        p.notice = row->notice;
+        p.envelope = data_of(e.envelope);
+        p.effects_digest = data_of(bytes_digest(&e.effects));
+        return finish(r, &p);
+}
+
+/* A VIEW_EPOCH without its body: the consumer's own row and the path that proves it stand beside it. */
+static bool own_row(struct delivery *d, struct bytes envelope, const struct mirror_sub *s, Shuyi__V1__Parcel *p)
+{
+        Shuyi__V1__Envelope *bare = shuyi__v1__envelope__unpack(arena_allocator(d->arena), envelope.n, envelope.p);
+        const Shuyi__V1__ViewEpochBody *body;
+        const struct claim *claim;
+        struct digest *leaves, *path;
+
+        if (!bare || envelope_parse(d->arena, envelope, &claim) != ACCEPTED || !claim->open_body)
+                return false;
+        body = (const void *)claim->open_body;
+        leaves = arena_alloc(d->arena, sizeof(*leaves) * (body->n_rows + 1));
+        path = arena_alloc(d->arena, sizeof(*path) * MERKLE_DEPTH_MAX);
+        p->row_path = ARENA_ARRAY(d->arena, ProtobufCBinaryData, MERKLE_DEPTH_MAX);
+        bare->body = (ProtobufCBinaryData){ 0 };
+        p->envelope = data_of(message_pack(d->arena, &bare->base));
+        if (!leaves || !path || !p->row_path || p->envelope.len == 0)
+                return false;
+        p->row_count = (uint32_t)body->n_rows;
+        for (size_t i = 0; i < body->n_rows; i++) {
+                struct bytes packed = message_pack(d->arena, &body->rows[i]->base);
+
+                leaves[i] = row_leaf(packed);
+                if (bytes_equal(bytes_of(body->rows[i]->grant.data, body->rows[i]->grant.len), bytes_digest(&s->grant))) {
+                        p->row = data_of(packed);
+                        p->row_index = (uint32_t)i;
+                }
+        }
+        if (p->row.len > 0)
+                p->n_row_path = merkle_records_path(leaves, body->n_rows, p->row_index, path);
+        for (size_t i = 0; i < p->n_row_path; i++)
+                p->row_path[i] = data_of(bytes_digest(&path[i]));
+        return true;
+}
+
+static struct outgoing *link_parcel(struct reader *r, struct delivery *d, struct mirror_sub *s, uint64_t number)
+{
+        Shuyi__V1__Parcel p = SHUYI__V1__PARCEL__INIT;
+        const Shuyi__V1__NumberRow *row;
+        uint8_t key[FOLD_KEY_MAX], n[8];
+        struct loaded e;
+        struct peek peek;
+
+        put_be64(n, number);
+        row = find_message(d, FOLD_KEY(key, TABLE_LINK_SEQ, bytes_digest(&s->stream), bytes_of(n, 8)), &shuyi__v1__number_row__descriptor);
+        if (!row || load(d, row->n, &e) < 0 || !peek_envelope(e.envelope, &peek))
+                return NULL;
+        about_entry(&p, &e);
+        p.type = PARCEL_LINK;
+        p.cursor = number;
+        p.grant = data_of(bytes_digest(&s->grant));
+        p.effects_digest = data_of(bytes_digest(&e.effects));
+        if (peek.kind != KIND_VIEW_EPOCH)
+                p.envelope = data_of(e.envelope);
+        else if (!own_row(d, e.envelope, s, &p))
+                return NULL;
+        return finish(r, &p);
+}
+
+/* ---- what comes next ---- */
+
+static void dead_letter(struct reader *r, struct delivery *d, const char *what, uint64_t number)
+{
+        metrics_inc(d->counts, M_DEAD, 0);
+        log_event(LOG_ERR, "deliver.dead_letter", log_u64("link", r->link), log_str("what", what), log_u64("number", number));
+}
+
+static uint64_t next_link(const struct mirror_sub *s)
+{
+        uint64_t next = s->sent > s->cursor ? s->sent + 1 : s->cursor + 1;
+
+        return next < s->start ? s->start : next;
+}
+
+static struct outgoing *make_link(struct reader *r, struct delivery *d)
+{
+        for (unsigned i = 0; i < r->subs_n; i++) {
+                struct mirror_sub *s = r->subs[(r->turn + i) % r->subs_n];
+                uint64_t number = next_link(s);
+                struct outgoing *x;
+
+                if (number > mirror_limit(s) || memcmp(s->agent.b, r->agent.b, ID_BYTES) != 0)
+                        continue;
+                x = link_parcel(r, d, s, number);
+                if (!x) {
+                        dead_letter(r, d, "LINK", number);
+                        s->dead = true;         /* order is promised: what follows waits for an operator */
+                        continue;
+                }
+                s->sent = number;
+                r->turn = (r->turn + i + 1) % r->subs_n;
+                metrics_inc(d->counts, M_PARCELS, PARCEL_LINK);
+                return x;
+        }
+        return NULL;
+}
+
+static struct outgoing *make_trust(struct reader *r, struct delivery *d)
+{
+        struct outgoing *x;
+
+        while (r->trust < d->mirror.trust_seq) {
+                x = trust_parcel(r, d, ++r->trust);
+                if (x)
+                        return x;
+                dead_letter(r, d, "TRUST", r->trust);
+        }
+        if (d->head.seq == 0 || r->head_seq == d->head.seq || r->trust != d->head.trust_seq)
+                return NULL;
+        r->head_seq = d->head.seq;
+        return head_parcel(r, d);
+}
+
+static struct outgoing *make(struct reader *r, struct delivery *d)
+{
+        struct outgoing *x;
+
+        arena_reset(d->arena);
+        x = make_trust(r, d);
+        if (x) {
+                metrics_inc(d->counts, M_PARCELS, PARCEL_TRUST);
+                return x;
+        }
+        while (r->mail < mirror_feed_head(&d->mirror, r->department)) {
+                x = mail_parcel(r, d, ++r->mail);
+                if (x) {
+                        metrics_inc(d->counts, M_PARCELS, PARCEL_MAIL);
+                        return x;
+                }
+                dead_letter(r, d, "MAIL", r->mail);
+        }
+        return make_link(r, d);
+}
+
+static bool window_open(const struct reader *r, uint32_t bytes)
+{
+        uint64_t out = r->sent - r->acked;
+
+        return out == 0 || (out < r->window_frames && r->bytes_out + bytes <= r->window_bytes);
+}
+
+struct outgoing *reader_next(struct reader *r, struct delivery *d)
+{
+        struct outgoing *x = r->held;
+
+        r->held = NULL;
+        if (!x && window_open(r, 0))
+                x = make(r, d);
+        if (!x)
+                return NULL;
+        if (!window_open(r, x->window_bytes)) {
+                r->held = x;
+                return NULL;
+        }
+        r->sent = x->number;
+        r->bytes_out += x->window_bytes;
+        r->flight[x->number % SESSION_PARCEL_WINDOW] = x->window_bytes;
+        return x;
+}
+
+void reader_acked(struct reader *r, uint64_t number)
+{
+        while (r->acked < number && r->acked < r->sent) {
+                r->acked++;
+                r->bytes_out -= r->flight[r->acked % SESSION_PARCEL_WINDOW];
+        }
+}
+
+/* ---- opening and ending ---- */
+
+int reader_add_sub(struct reader *r, struct mirror_sub *s)
+{
+        for (unsigned i = 0; i < r->subs_n; i++)
+                if (r->subs[i] == s)
+                        return 0;
+        if (r->subs_n == r->subs_cap) {
+                unsigned cap = r->subs_cap ? r->subs_cap * 2 : 8;
+                struct mirror_sub **subs = realloc(r->subs, cap * sizeof(*subs));
+
+                if (!subs)
+                        return -ENOMEM;
+                r->subs = subs;
+                r->subs_cap = cap;
+        }
+        s->sent = 0;
+        r->subs[r->subs_n++] = s;
+        return 0;
+}
+
+struct opening { struct reader *reader; int r; };
+
+static void open_sub(struct bytes key, void *value, void *arg)
+{
+        struct opening *o = arg;
+        struct mirror_sub *s = value;
+
+        if (o->r == 0 && memcmp(s->agent.b, o->reader->agent.b, ID_BYTES) == 0)
+                o->r = reader_add_sub(o->reader, s);
+}
+
+int reader_open(struct reader *r, struct delivery *d, const struct news *hello)
+{
+        struct opening o = { r, 0 };
+
+        *r = (struct reader){ .link = hello->link, .session = hello->session, .agent = hello->hello.agent, .outbox_epoch = hello->hello.outbox_epoch,
+                              .trust = hello->hello.trust_seq, .mail = hello->hello.mail, .wake = true };
+        memcpy(r->department, hello->hello.department, sizeof(r->department));
+        r->window_frames = hello->hello.parcel_frames < SESSION_PARCEL_WINDOW ? hello->hello.parcel_frames : SESSION_PARCEL_WINDOW;
+        r->window_bytes = hello->hello.parcel_bytes;
+        bytemap_each(d->mirror.subs, open_sub, &o);
+        return o.r;
+}
+
+void reader_fini(struct reader *r)
+{
+        outgoing_free(r->held);
+        free(r->subs);
+        *r = (struct reader){ 0 };
+}
+
+struct handover *reader_handover(const struct reader *r)
+{
+        struct handover *h = calloc(1, sizeof(*h) + r->subs_n * sizeof(h->rows[0]));
+
+        if (!h)
+                return NULL;
+        h->work.kind = WORK_HANDOVER;
+        h->link = r->link;
+        for (unsigned i = 0; i < r->subs_n && h->n < 256; i++) {
+                const struct mirror_sub *s = r->subs[i];
+
+                if (s->sent > s->cursor)
+                        h->rows[h->n++] = (struct handover_row){ s->grant, s->stream, s->cursor + 1 < s->start ? s->start : s->cursor + 1, s->sent };
+        }
+        if (h->n == 0) {
+                free(h);
+                return NULL;
+        }
+        return h;
+}

@@ -1,0 +1,100 @@
+/* sync: makes groups durable, one at a time.
+ *
+ * Nothing of a group leaves before it is on disk: only then it goes to deliver, and the sequencer may commit state up to
+ * it.  A write or sync that fails ends the process, and is never tried again: what the kernel dropped then is gone,
+ * and only what was acknowledged counts. */
+#include "broker/broker.h"
+#include "common/failpoint.h"
+#include <errno.h>
+#include <stdlib.h>
+
+struct sync { struct broker *broker; pthread_t thread; struct metrics_block *counts; };
+
+static void make_durable(struct sync *s, struct group *g)
+{
+        struct mono_time from = times_mono();
+        int r;
+
+        FAILPOINT("group.before_write");
+        r = segment_write(s->broker->segments, g->batch);
+        if (r < 0)
+                broker_fail("sync.write", r);
+        FAILPOINT("group.after_write");
+        FAILPOINT("sync.before_fdatasync");
+        r = segment_sync(s->broker->segments);
+        if (r < 0)
+                broker_fail("sync.sync", r);
+        FAILPOINT("sync.after_fdatasync");
+        metrics_observe(s->counts, M_SYNC, 0, times_mono().ns - from.ns);
+        broker_set_checkpoint(s->broker, g->note);
+        atomic_store(&s->broker->synced, g->last_seq);
+        metrics_set(s->broker->metrics, M_SYNCED, 0, g->last_seq);
+}
+
+/* To the sequencer, with the batch for its next group. */
+static void report(struct sync *s, struct group *g)
+{
+        struct synced *done = calloc(1, sizeof(*done));
+
+        if (!done)
+                broker_fail("sync.memory", -ENOMEM);
+        done->work.kind = WORK_SYNCED;
+        done->seq = g->last_seq;
+        done->batch = g->batch;
+        g->batch = NULL;
+        if (work_queue_push(&s->broker->work, &done->work) < 0)
+                broker_fail("sync.report", -EPIPE);
+}
+
+static void release(struct sync *s, struct group *g)
+{
+        struct news *n = calloc(1, sizeof(*n));
+
+        if (!n)
+                broker_fail("sync.memory", -ENOMEM);
+        n->kind = NEWS_GROUP;
+        n->group = g;
+        if (news_queue_push(&s->broker->news, n) < 0)
+                broker_fail("sync.release", -EPIPE);
+}
+
+static void *run(void *arg)
+{
+        struct sync *s = arg;
+        struct group *g;
+
+        while (group_queue_take(&s->broker->groups, -1, &g) > 0) {
+                if (g->batch && g->last_seq > 0)
+                        make_durable(s, g);
+                report(s, g);
+                release(s, g);
+        }
+        return NULL;
+}
+
+int sync_start(struct broker *b, struct sync **ret)
+{
+        struct sync *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        s->broker = b;
+        s->counts = metrics_block_new(b->metrics);
+        r = pthread_create(&s->thread, NULL, run, s);
+        if (r != 0) {
+                free(s);
+                return -r;
+        }
+        *ret = s;
+        return 0;
+}
+
+void sync_stop(struct sync *s)
+{
+        if (!s)
+                return;
+        group_queue_close(&s->broker->groups);
+        pthread_join(s->thread, NULL);
+        free(s);
+}

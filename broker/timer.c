@@ -1,0 +1,93 @@
+/* timer: once a second, what nobody else does by himself: space, the next log file, gauges. */
+#include "broker/broker.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct timer { struct broker *broker; pthread_t thread; pthread_mutex_t lock; pthread_cond_t wake; bool stopping; };
+
+static void watch_space(struct broker *b)
+{
+        struct space s;
+        enum space_step step, before = (enum space_step)atomic_load(&b->space_step);
+        int r = space_read(config_string(b->config, S_STORE_DIR), (uint64_t)broker_setting(b, S_SPACE_LIMIT), &s);
+
+        if (r < 0) {
+                log_event(LOG_ERR, "space.read", log_errno("fault", r));
+                return;
+        }
+        step = space_step_of(s);
+        atomic_store(&b->space_step, step);
+        metrics_set(b->metrics, M_SPACE, 0, s.total ? s.used / (s.total / 1000 + 1) : 1000);
+        metrics_set(b->metrics, M_SPACE_STEP, 0, step);
+        if (step != before)
+                log_event(step > before ? LOG_WARNING : LOG_NOTICE, "space.step", log_str("step", space_step_name(step)), log_u64("used_bytes", s.used), log_u64("total_bytes", s.total));
+}
+
+static void watch(struct broker *b)
+{
+        watch_space(b);
+        segment_prepare(b->segments);
+        metrics_set(b->metrics, M_READER_AGE, 0, store_oldest_reader_ns(b->store));
+        metrics_set(b->metrics, M_DEPTH, Q_SEQUENCE, work_queue_depth(&b->work));
+        metrics_set(b->metrics, M_DEPTH, Q_DELIVER, news_queue_depth(&b->news));
+        metrics_set(b->metrics, M_DEPTH, Q_FRONT, outgoing_queue_depth(&b->parcels));
+        metrics_set(b->metrics, M_DEPTH, Q_READS, question_queue_depth(&b->questions));
+        metrics_set(b->metrics, M_LINKS, 0, atomic_load(&b->links_open));
+        metrics_set(b->metrics, M_TRUST, 0, atomic_load(&b->trust_seq));
+}
+
+static void *run(void *arg)
+{
+        struct timer *t = arg;
+
+        pthread_mutex_lock(&t->lock);
+        while (!t->stopping) {
+                struct timespec until;
+
+                pthread_mutex_unlock(&t->lock);
+                watch(t->broker);
+                pthread_mutex_lock(&t->lock);
+                clock_gettime(CLOCK_MONOTONIC, &until);
+                until.tv_sec++;
+                while (!t->stopping && pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
+                        ;
+        }
+        pthread_mutex_unlock(&t->lock);
+        return NULL;
+}
+
+int timer_start(struct broker *b, struct timer **ret)
+{
+        struct timer *t = calloc(1, sizeof(*t));
+        pthread_condattr_t attr;
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        t->broker = b;
+        pthread_mutex_init(&t->lock, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&t->wake, &attr);
+        watch_space(b);
+        r = pthread_create(&t->thread, NULL, run, t);
+        if (r != 0) {
+                free(t);
+                return -r;
+        }
+        *ret = t;
+        return 0;
+}
+
+void timer_stop(struct timer *t)
+{
+        if (!t)
+                return;
+        pthread_mutex_lock(&t->lock);
+        t->stopping = true;
+        pthread_cond_signal(&t->wake);
+        pthread_mutex_unlock(&t->lock);
+        pthread_join(t->thread, NULL);
+        free(t);
+}
