@@ -129,6 +129,12 @@ class City:
     def bin(self, name):
         return self.build / name
 
+    def configure_broker(self, domain, origin, more=""):
+        self.broker_config.write_text(
+            f"domain: \"{domain}\"\nlog:\n  origin: {origin}\nkeys:\n  broker: broker.key\n  log: log.key\n"
+            f"store:\n  dir: store\n  allow_volatile: true\n  map_bytes: 1GiB\n"
+            f"link:\n  listen: {self.endpoint}\nhttp:\n  listen: tcp://127.0.0.1:{self.http_port}\n{more}")
+
     def add(self, process):
         self.processes.append(process)
         return process
