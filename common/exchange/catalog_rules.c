@@ -78,7 +78,8 @@ bool basis_accepted(Shuyi__V1__Basis *const *basis, size_t n, const struct polic
         for (size_t i = 0; i < n; i++) {
                 const char *word = word_name(LIST_basis_level, basis[i]->level);
 
-                if (word && basis[i]->title[0] && policy_has(policy, levels, word))
+                /* No profile may accept a department's own rule: it is not a word of these sets. */
+                if (word && basis[i]->level != BASIS_INTERNAL_RULE && basis[i]->title[0] && policy_has(policy, levels, word))
                         return true;
         }
         return false;

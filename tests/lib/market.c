@@ -54,8 +54,56 @@ struct market *market_of(struct city *c)
         m->civil_approver = city_hire(c, CITY_CIVIL, "chen", ROLE_APPROVER, 0);
         m->health_user = city_hire(c, CITY_HEALTH, "zhang", ROLE_USER, 0);
         m->health_approver = city_hire(c, CITY_HEALTH, "li", ROLE_APPROVER, 0);
+        m->authority_approver = city_hire(c, CITY_AUTHORITY, "he", ROLE_APPROVER, 0);
         publish_seal_key(m, m->health_agent);
         return m;
+}
+
+/* The canonical text with each line of `lines` in place of the one with its key. */
+static struct bytes change_lines(struct city *c, struct bytes canonical, const char *const *lines)
+{
+        char *out = must(arena_zalloc(c->arena, canonical.n + 4096)), *to = out;
+        const char *p = (const char *)canonical.p, *end = p + canonical.n;
+
+        while (p < end) {
+                const char *lf = memchr(p, '\n', (size_t)(end - p));
+                size_t n = (size_t)(lf + 1 - p);
+                const char *with = NULL;
+
+                for (const char *const *l = lines; *l; l++) {
+                        size_t key = (size_t)(strchr(*l, '=') + 1 - *l);
+
+                        if (n > key && memcmp(p, *l, key) == 0)
+                                with = *l;
+                }
+                to = with ? stpcpy(stpcpy(to, with), "\n") : mempcpy(to, p, n);
+                p += n;
+        }
+        return bytes_str(out);
+}
+
+static void publish(struct city *c, const char *const *lines)
+{
+        Shuyi__V1__PolicySetBody policy = SHUYI__V1__POLICY_SET_BODY__INIT;
+        Shuyi__V1__CalendarSetBody calendar = SHUYI__V1__CALENDAR_SET_BODY__INIT;
+
+        policy.canonical = field_of_bytes(change_lines(c, city_policy(c, "deploy/policies/zs.conf"), lines));
+        calendar.canonical = field_of_bytes(city_file(c, "deploy/calendar/cn-holidays.csv"));
+        city_must(c, &(struct city_act){ .kind = KIND_POLICY_SET, .body = &policy.base,
+                                         .by = { { c->sec_admin, ROLE_SEC_ADMIN }, { c->data_operator, ROLE_DATA_OPERATOR } } });
+        city_must(c, &(struct city_act){ .kind = KIND_CALENDAR_SET, .body = &calendar.base,
+                                         .by = { { c->sec_admin, ROLE_SEC_ADMIN }, { c->data_operator, ROLE_DATA_OPERATOR } } });
+}
+
+struct market *market_under(const char *const *lines)
+{
+        struct city *c = city_new();
+
+        city_anchor(c);
+        city_broker_credential(c);
+        city_department(c, CITY_AUTHORITY, "authority");
+        publish(c, lines);
+        return market_of(c);
 }
 
 struct market *market_new(void)

@@ -12,11 +12,14 @@ struct market {
         struct city *c;
         struct party *civil_officer, *civil_approver, *civil_agent;
         struct party *health_officer, *health_user, *health_approver, *health_agent;
+        struct party *authority_approver;
 };
 
-/* Departments, persons and agents are there; health's agent has published a seal key. */
+/* Departments, persons and agents are there (the authority has an APPROVER, too); health's agent has published a seal key. */
 struct market *market_new(void);
 struct market *market_of(struct city *c);       /* in a founded city with a policy of its own */
+/* The same under the Zhongshan profile with other values: "key = value" lines, ended by NULL. */
+struct market *market_under(const char *const *lines);
 void market_free(struct market *m);             /* with its city */
 void market_freep(struct market **m);
 
