@@ -107,6 +107,7 @@ int segment_files_retire(struct segment_log *l, uint64_t file, uint64_t bytes)
         } else if (unlinkat(l->dir_fd, from, 0) < 0) {
                 return -errno;
         }
+        FAILPOINT("segment.after_retire");
         return fsync(l->dir_fd) < 0 ? -errno : 0;
 }
 
@@ -129,19 +130,21 @@ static int open_directory(struct segment_log *l, const struct segment_options *o
 
 int segment_open(const struct segment_options *o, struct segment_log **ret, struct segment_recovery *ret_recovery)
 {
-        struct segment_log *l = calloc(1, sizeof(*l));
+        uint64_t bytes = o->segment_bytes ? o->segment_bytes : SEGMENT_BYTES_DEFAULT;
+        struct segment_log *l;
         int r;
 
+        *ret_recovery = (struct segment_recovery){0};
+        if (strlen(o->domain) > SEGMENT_DOMAIN_MAX || bytes < SEGMENT_BYTES_MIN || bytes > SEGMENT_BYTES_MAX)
+                return -EINVAL;
+        l = calloc(1, sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        *ret_recovery = (struct segment_recovery){0};
         l->dir_fd = l->lock_fd = l->write_fd = -1;
-        l->segment_bytes = o->segment_bytes ? o->segment_bytes : SEGMENT_BYTES_DEFAULT;
+        l->segment_bytes = (bytes + SEGMENT_HEADER_BYTES - 1) & ~(uint64_t)(SEGMENT_HEADER_BYTES - 1);
         l->keep_free = o->keep_free;
         l->read_only = o->read_only;
         pthread_mutex_init(&l->lock, NULL);
-        assert(l->segment_bytes >= SEGMENT_BYTES_MIN && l->segment_bytes % SEGMENT_HEADER_BYTES == 0);
-        assert(strlen(o->domain) <= SEGMENT_DOMAIN_MAX);
         strcpy(l->domain, o->domain);
 
         r = open_directory(l, o);
@@ -278,6 +281,7 @@ static int begin_file(struct segment_log *l, const struct segment_batch *b)
         else
                 r = segment_files_add(l, (struct segment_file){ h.file, h.first_seq, h.epoch, h.bytes });
         pthread_mutex_unlock(&l->lock);
+        FAILPOINT("segment.after_rename");
         l->new_name = true;
         return r;
 }
@@ -304,11 +308,24 @@ static int turn_to_file(struct segment_log *l, const struct segment_batch *b)
         return l->write_fd < 0 ? -errno : 0;
 }
 
+void segment_fail_after(struct segment_log *l, unsigned n, int fault)
+{
+        l->fail_in = n;
+        l->fail_with = fault;
+}
+
+static int injected_fault(struct segment_log *l)
+{
+        return l->fail_in > 0 && --l->fail_in == 0 ? l->fail_with : 0;
+}
+
 int segment_write(struct segment_log *l, const struct segment_batch *b)
 {
-        int r;
+        int r = injected_fault(l);
 
         assert(!l->unsynced && b->place.file > 0);
+        if (r < 0)
+                return r;
         l->unsynced = true;
         FAILPOINT("segment.before_write");
         r = turn_to_file(l, b);
@@ -323,6 +340,10 @@ int segment_write(struct segment_log *l, const struct segment_batch *b)
 
 int segment_sync(struct segment_log *l)
 {
+        int r = injected_fault(l);
+
+        if (r < 0)
+                return r;
         FAILPOINT("sync.before_fdatasync");
         if (fdatasync(l->write_fd) < 0)
                 return -errno;

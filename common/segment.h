@@ -15,6 +15,7 @@
 #define SEGMENT_HEADER_BYTES 4096
 #define SEGMENT_BYTES_DEFAULT (64ull << 20)
 #define SEGMENT_BYTES_MIN (16ull << 10)
+#define SEGMENT_BYTES_MAX (1ull << 30)
 #define SEGMENT_RECORD_OVERHEAD 21              /* before the payload */
 #define SEGMENT_PAYLOAD_MAX (4u << 20)
 #define SEGMENT_ENTRY_PREFIX 45                 /* before the envelope in an ENTRY's payload */
@@ -64,7 +65,7 @@ size_t segment_record_bytes(size_t payload_bytes);              /* what a record
 struct segment_options {
         const char *dir;                        /* made if absent, 0700 */
         const char *domain;                     /* at most 64 bytes; another one in the files is -EXDEV */
-        uint64_t segment_bytes;                 /* of new files, a multiple of 4,096; 0: the default */
+        uint64_t segment_bytes;                 /* of new files, rounded up to 4,096; 0: the default */
         unsigned keep_free;                     /* released files kept for recycling; the rest is unlinked */
         uint64_t check_from_file;               /* files before it are opened by their header only; 0: read them all */
         uint64_t synced_seq;                    /* known to have been synced (state has it): less is damage */
@@ -87,7 +88,8 @@ struct segment_recovery {
 struct segment_log;
 
 /* Opens or makes the log, recovers: drops what follows the last good HEAD, prepares the next file.
- * -EBADMSG: damage elsewhere, named in *ret_recovery; -EXDEV: another domain's; -ENOSPC, -EACCES, -EBUSY (locked). */
+ * -EBADMSG: damage elsewhere, named in *ret_recovery; -EXDEV: another domain's; -EINVAL: options out of bounds;
+ * -ENOSPC, -EACCES, -EBUSY (locked), -EMEDIUMTYPE. */
 int segment_open(const struct segment_options *options, struct segment_log **ret, struct segment_recovery *ret_recovery);
 void segment_close(struct segment_log *l);      /* NULL is fine */
 
@@ -100,6 +102,8 @@ void segment_unplan(struct segment_log *l, struct segment_batch *b);
  * tell a torn end from damage.  Any fault ends the process. */
 int segment_write(struct segment_log *l, const struct segment_batch *b);
 int segment_sync(struct segment_log *l);
+/* For tests: the n-th write or sync from now on answers `fault`. */
+void segment_fail_after(struct segment_log *l, unsigned n, int fault);
 /* Prepares the file after the present one, if it is missing: call when idle.  Any thread. */
 int segment_prepare(struct segment_log *l);
 

@@ -71,6 +71,8 @@ struct segment_log {
         int write_fd;                           /* sync thread: the file being written, its number, */
         uint64_t write_file;
         bool unsynced, new_name;                /* a batch not yet synced; a name not yet synced */
+        unsigned fail_in;                       /* for tests; 0: never */
+        int fail_with;
 };
 
 void segment_name(uint64_t file, char ret[SEGMENT_NAME_BYTES]);                 /* written */

@@ -153,11 +153,27 @@ int store_begin(struct store *s)
         return 0;
 }
 
+void store_fail_after(struct store *s, unsigned n, int fault)
+{
+        s->fail_in = n;
+        s->fail_with = fault;
+}
+
+static int injected_fault(struct store *s)
+{
+        return s->fail_in > 0 && --s->fail_in == 0 ? s->fail_with : 0;
+}
+
 int store_commit(struct store *s)
 {
         MDB_txn *txn = s->txn;
+        int r = injected_fault(s);
 
         assert(txn && !s->group);
+        if (r < 0) {
+                store_abort(s);
+                return r;
+        }
         s->txn = s->now = NULL;
         return store_translate(mdb_txn_commit(txn));
 }
@@ -203,8 +219,13 @@ int store_group_begin(struct store *s)
 int store_group_commit(struct store *s)
 {
         MDB_txn *group = s->group;
+        int r = injected_fault(s);
 
         assert(group);
+        if (r < 0) {
+                store_group_abort(s);
+                return r;
+        }
         s->group = NULL;
         s->now = s->txn;
         return store_translate(mdb_txn_commit(group));
@@ -222,10 +243,14 @@ void store_group_abort(struct store *s)
 static int put(struct store *s, unsigned db, struct bytes key, struct bytes value, unsigned flags)
 {
         MDB_val k = store_val(key), v = store_val(value);
+        int r;
 
         assert(s->now && db < s->db_count);
         if (key.n == 0 || key.n > STORE_KEY_MAX)
                 return -EINVAL;
+        r = injected_fault(s);
+        if (r < 0)
+                return r;
         s->writes++;
         return store_translate(mdb_put(s->now, s->dbis[db], &k, &v, flags));
 }
@@ -248,6 +273,9 @@ int store_del(struct store *s, unsigned db, struct bytes key)
         assert(s->now && db < s->db_count);
         if (key.n == 0 || key.n > STORE_KEY_MAX)
                 return -EINVAL;
+        r = injected_fault(s);
+        if (r < 0)
+                return r;
         s->writes++;
         r = mdb_del(s->now, s->dbis[db], &k, NULL);
         return r == MDB_NOTFOUND ? 0 : r != 0 ? store_translate(r) : 1;

@@ -71,6 +71,10 @@ int store_last(struct store *s, unsigned db, struct bytes prefix, struct bytes *
 /* STORE_STATE of the open transaction, for exchange_apply; ctx is `s`. */
 struct state store_state(struct store *s);
 
+/* For tests: the n-th put, append, del or commit (of a group too) from now on answers `fault`, as a full map or a bad
+ * disk would: nothing of that call is done. */
+void store_fail_after(struct store *s, unsigned n, int fault);
+
 /* -- Snapshots: any thread; one snapshot is used by one thread at a time. -- */
 
 /* What is committed now.  -EAGAIN: all readers are in use.  Cheap: handles are pooled. */
@@ -104,5 +108,5 @@ int store_grow(struct store *s, uint64_t map_bytes);
 int store_reader_check(struct store *s, unsigned *ret);
 /* Age of the oldest open snapshot in nanoseconds; 0 if none.  Any thread. */
 uint64_t store_oldest_reader_ns(struct store *s);
-/* A compacted copy into the existing empty directory `dir`: itself a long reader.  Any thread. */
+/* A compacted copy, synced, into the existing empty directory `dir`: itself a long reader.  Any thread. */
 int store_copy(struct store *s, const char *dir);

@@ -1,6 +1,10 @@
 /* store_care: how full it is, how old its readers are, growing and copying it. */
 #include "common/store_internal.h"
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #define PAGES_PER_WRITE 3                       /* copied on the way from root to leaf, at most what lives */
 
@@ -141,7 +145,28 @@ uint64_t store_oldest_reader_ns(struct store *s)
         return now - oldest;
 }
 
+static int sync_path(const char *path, int flags)
+{
+        int fd = open(path, flags | O_CLOEXEC), r = 0;
+
+        if (fd < 0)
+                return -errno;
+        if (fsync(fd) < 0)
+                r = -errno;
+        close(fd);
+        return r;
+}
+
+/* LMDB copies without a sync. */
 int store_copy(struct store *s, const char *dir)
 {
-        return store_translate(mdb_env_copy2(s->env, dir, MDB_CP_COMPACT));
+        char path[4096];
+        int r = store_translate(mdb_env_copy2(s->env, dir, MDB_CP_COMPACT));
+
+        if (r < 0)
+                return r;
+        if (snprintf(path, sizeof(path), "%s/data.mdb", dir) >= (int)sizeof(path))
+                return -ENAMETOOLONG;
+        r = sync_path(path, O_RDONLY);
+        return r < 0 ? r : sync_path(dir, O_RDONLY | O_DIRECTORY);
 }

@@ -25,6 +25,9 @@ struct store {
         MDB_txn *inspector;                     /* the writer's own reader, for the free list; NULL until used */
         uint64_t begin_used, begin_live, writes;        /* pages at store_begin; writes since */
 
+        unsigned fail_in;                       /* for tests; 0: never */
+        int fail_with;
+
         pthread_mutex_t lock;                   /* snapshots and open_count; held over mdb_env_set_mapsize */
         pthread_cond_t none_open;
         struct store_snapshot *snapshots;

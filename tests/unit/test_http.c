@@ -19,7 +19,7 @@
 
 static char dir[256], listen_at[300];
 static struct http_server *server;
-static struct http_deferred *put_off;
+static struct http_deferred *_Atomic put_off;
 static pthread_t answerer;
 
 /* -- Handlers. -- */
@@ -246,7 +246,7 @@ static void test_stopping_answers_who_waits_and_survives_a_late_answer(void **st
 
         put_off = NULL;
         send(fd, request, strlen(request), MSG_NOSIGNAL);
-        while (!__atomic_load_n(&put_off, __ATOMIC_ACQUIRE))
+        while (!put_off)
                 usleep(1000);
         http_stop(server);
         server = NULL;

@@ -5,6 +5,7 @@
 #include "tests/lib/temp_dir.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -287,6 +288,67 @@ static void test_a_cursor_begins_at_any_entry(void **state)
         }
         assert_int_equal(segment_cursor_next(c, &rec), 0);
         segment_cursor_close(c);
+}
+
+struct follower { uint64_t until, seen; int r; };
+
+/* Walks behind the writer, as an index does. */
+static void *follow(void *arg)
+{
+        struct follower *f = arg;
+        struct segment_cursor *c;
+        struct segment_record rec;
+
+        f->r = segment_cursor_open(log_, (struct segment_place){0}, 0, 0, &c);
+        while (f->r >= 0 && f->seen < f->until) {
+                f->r = segment_cursor_next(c, &rec);
+                if (f->r > 0 && rec.type == SEGMENT_ENTRY && rec.seq != ++f->seen)
+                        f->r = -ERANGE;
+        }
+        segment_cursor_close(c);
+        return NULL;
+}
+
+static void test_a_cursor_follows_a_writer_from_file_to_file(void **state)
+{
+        struct follower f = { .until = 300 };
+        pthread_t thread;
+
+        pthread_create(&thread, NULL, follow, &f);
+        for (uint64_t seq = 1; seq <= f.until; seq++)
+                write_group(1, seq, 1, 3500);
+        pthread_join(thread, NULL);
+        assert_int_equal(f.r, 1);
+        assert_int_equal(f.seen, 300);
+}
+
+static void test_options_out_of_bounds_are_refused(void **state)
+{
+        struct segment_options o = options();
+
+        o.segment_bytes = SEGMENT_BYTES_MIN - 1;
+        assert_int_equal(try_open(&o), -EINVAL);
+        o.segment_bytes = SEGMENT_BYTES_MAX + 1;
+        assert_int_equal(try_open(&o), -EINVAL);
+        o.segment_bytes = SEGMENT_BYTES_MIN + 1;        /* rounded up */
+        assert_int_equal(try_open(&o), 0);
+        o.domain = "0123456789012345678901234567890123456789012345678901234567890123456789";
+        assert_int_equal(try_open(&o), -EINVAL);
+}
+
+static void test_a_fault_can_be_made_at_each_write_and_sync(void **state)
+{
+        write_group(1, 1, 1, 10);
+        segment_fail_after(log_, 1, -EIO);
+        fill_group(1, 2, 1, 10);
+        assert_int_equal(segment_plan(log_, batch), 0);
+        assert_int_equal(segment_write(log_, batch), -EIO);
+        reopen();
+        assert_int_equal(found.last_seq, 1);
+        segment_fail_after(log_, 2, -EIO);
+        assert_int_equal(segment_plan(log_, batch), 0);
+        assert_int_equal(segment_write(log_, batch), 0);
+        assert_int_equal(segment_sync(log_), -EIO);
 }
 
 /* -- Torn ends. -- */
@@ -638,6 +700,9 @@ int main(void)
                 WITH_LOG(test_each_record_is_where_its_batch_said),
                 WITH_LOG(test_a_cursor_goes_on_when_more_is_written),
                 WITH_LOG(test_a_cursor_begins_at_any_entry),
+                WITH_LOG(test_a_cursor_follows_a_writer_from_file_to_file),
+                WITH_LOG(test_options_out_of_bounds_are_refused),
+                WITH_LOG(test_a_fault_can_be_made_at_each_write_and_sync),
                 WITH_LOG(test_each_cut_of_the_last_group_is_dropped_whole),
                 WITH_LOG(test_a_torn_group_in_any_mixture_of_blocks_is_dropped),
                 WITH_LOG(test_what_was_dropped_does_not_stand_again_behind_its_successor),

@@ -244,6 +244,49 @@ static void test_next_and_last_keep_to_their_prefix(void **state)
         assert_int_equal(store_last(store, STORE_META, bytes_str(""), &k, &v), 0);
 }
 
+/* Two groups; the first fault ends it. */
+static int run_scenario(void)
+{
+        int r = store_begin(store);
+
+        for (unsigned g = 0; r == 0 && g < 2; g++) {
+                char key[2] = { (char)('a' + g), '\0' };
+
+                r = store_group_begin(store);
+                if (r == 0)
+                        r = store_put(store, STORE_STATE, bytes_str(key), bytes_str("x"));
+                if (r == 0)
+                        r = store_index_append(store, g + 1, (struct segment_place){ 1, 1 });
+                if (r == 0)
+                        r = store_group_commit(store);
+        }
+        if (r == 0)
+                r = store_commit(store);
+        store_abort(store);
+        return r;
+}
+
+static void test_each_fault_of_a_scenario_leaves_nothing_behind(void **state)
+{
+        for (unsigned n = 1;; n++) {
+                int r;
+
+                store_fail_after(store, n, n % 2 ? -EIO : -ENOSPC);
+                r = run_scenario();
+                store_fail_after(store, 0, 0);
+                assert_false(store_is_open(store));
+                assert_int_equal(store_begin(store), 0);
+                assert_has(STORE_STATE, "a", r == 0 ? "x" : NULL);
+                assert_has(STORE_STATE, "b", r == 0 ? "x" : NULL);
+                store_abort(store);
+                if (r == 0) {
+                        assert_int_equal(n, 8);         /* two puts, two appends, two groups, one commit, then none */
+                        return;
+                }
+                assert_int_equal(r, n % 2 ? -EIO : -ENOSPC);
+        }
+}
+
 static void test_keys_out_of_bounds_and_out_of_order_are_refused(void **state)
 {
         uint8_t key[STORE_KEY_MAX + 1] = { 1 };
@@ -438,6 +481,7 @@ int main(void)
                 WITH_STORE(test_a_group_is_refused_before_the_map_is_full),
                 WITH_STORE(test_a_larger_map_takes_more),
                 WITH_STORE(test_next_and_last_keep_to_their_prefix),
+                WITH_STORE(test_each_fault_of_a_scenario_leaves_nothing_behind),
                 WITH_STORE(test_keys_out_of_bounds_and_out_of_order_are_refused),
                 WITH_STORE(test_a_snapshot_sees_what_was_committed_when_it_was_opened),
                 WITH_STORE(test_the_state_of_the_open_group_is_what_apply_reads),
