@@ -1,0 +1,58 @@
+/* settings: see settings.h. */
+#include "agent/settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/log.h"
+
+const struct config_key settings_keys[S_COUNT] = { AGENT_CONFIG(CONFIG_KEY) };
+
+static int wrong(FILE *to, const char *path, const char *key, const char *text)
+{
+        fprintf(to, "%s: %s: %s\n", path, key, text);
+        return -EINVAL;
+}
+
+/* A grant id is 64 hex digits; a resource code has a slash. */
+static bool source_check(const char *s)
+{
+        uint8_t id[DIGEST_BYTES];
+
+        return strcmp(s, "*") == 0 || strchr(s, '/') || (strlen(s) == 2 * DIGEST_BYTES && hex_parse(s, id, sizeof(id)));
+}
+
+static int check(const struct config *c, const char *path, FILE *to)
+{
+        if (log_level_parse(config_string(c, S_LOG)) < 0)
+                return wrong(to, path, "log.level", "error, warning, notice, info or debug");
+        if (strncmp(config_string(c, S_SOCKET), "unix:", 5) != 0)
+                return wrong(to, path, "api.listen", "a Unix socket: unix:/path");
+        for (unsigned i = 0; i < config_count(c, S_SINK_PATH); i++) {
+                if (strcmp(config_string_at(c, S_SINK_TYPE, i), "ndjson") != 0)
+                        return wrong(to, path, "sinks[].type", "only ndjson is known");
+                if (!source_check(config_string_at(c, S_SINK_SOURCE, i)))
+                        return wrong(to, path, "sinks[].source", "a grant id, a resource code or *");
+        }
+        return 0;
+}
+
+int settings_load(const char *path, FILE *to, struct config **ret)
+{
+        struct config_errors *errors = NULL;
+        struct config *c = NULL;
+        int r = config_load(path, settings_keys, S_COUNT, &c, &errors);
+
+        if (r < 0)
+                config_errors_print(errors, path, to);
+        else
+                r = check(c, path, to);
+        config_errors_free(errors);
+        if (r < 0) {
+                config_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
