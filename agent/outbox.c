@@ -11,7 +11,7 @@
 int outbox_get(struct state s, struct arena *a, Shuyi__Agent__OutboxRow **ret)
 {
         struct agent_key k = agent_key(AGENT_OUTBOX);
-        int r = rows_get(s, a, &k, &shuyi__agent__outbox_row__descriptor, ret);
+        int r = keep_get(s, a, &k, &shuyi__agent__outbox_row__descriptor, ret);
 
         if (r != 0)
                 return r < 0 ? r : 0;
@@ -31,7 +31,7 @@ int outbox_put(struct store *s, struct arena *a, const Shuyi__Agent__OutboxRow *
 {
         struct agent_key k = agent_key(AGENT_OUTBOX);
 
-        return rows_put(s, a, &k, &row->base);
+        return keep_put(s, a, &k, &row->base);
 }
 
 uint64_t outbox_next(const Shuyi__Agent__OutboxRow *row, uint32_t lane)
@@ -85,7 +85,7 @@ static int resource_make(struct store *s, const char *code, Shuyi__Agent__Outbox
                 return r < 0 ? r : 0;
         *ret = box->next_resource++;
         put_be32(number, *ret);
-        return rows_put_bytes(s, &k, bytes_of(number, 4));
+        return keep_put_bytes(s, &k, bytes_of(number, 4));
 }
 
 int outbox_resource_make(struct agent *ag, struct arena *a, const char *code, uint32_t *ret)
@@ -118,11 +118,11 @@ static int find_repeat(struct agent *ag, struct arena *a, const struct outbox_pu
         if (!push->idempotency)
                 return 0;
         k = idempotency_key(push->idempotency);
-        r = rows_get(store_state(ag->store), a, &k, &shuyi__agent__idempotency_row__descriptor, &row);
+        r = keep_get(store_state(ag->store), a, &k, &shuyi__agent__idempotency_row__descriptor, &row);
         if (r <= 0)
                 return r;
-        *ret = bytes_equal(rows_bytes(row->request), bytes_digest(&push->request)) ? OUTBOX_REPEATED : OUTBOX_CONFLICT;
-        return bytes_copy_exact(rows_bytes(row->push), ret_id->b, ID_BYTES) ? 1 : -EBADMSG;
+        *ret = bytes_equal(keep_bytes(row->request), bytes_digest(&push->request)) ? OUTBOX_REPEATED : OUTBOX_CONFLICT;
+        return bytes_copy_exact(keep_bytes(row->push), ret_id->b, ID_BYTES) ? 1 : -EBADMSG;
 }
 
 static int remember_key(struct agent *ag, struct arena *a, const struct outbox_push *push)
@@ -135,11 +135,11 @@ static int remember_key(struct agent *ag, struct arena *a, const struct outbox_p
                 return 0;
         k = idempotency_key(push->idempotency);
         age = idempotency_age_key(push->taken_at, push->idempotency);
-        row.push = rows_binary(bytes_id(&push->id));
-        row.request = rows_binary(bytes_digest(&push->request));
+        row.push = keep_binary(bytes_id(&push->id));
+        row.request = keep_binary(bytes_digest(&push->request));
         row.at = push->taken_at;
-        r = rows_put(ag->store, a, &k, &row.base);
-        return r < 0 ? r : rows_put_bytes(ag->store, &age, (struct bytes){ 0 });
+        r = keep_put(ag->store, a, &k, &row.base);
+        return r < 0 ? r : keep_put_bytes(ag->store, &age, (struct bytes){ 0 });
 }
 
 static int put_record(struct agent *ag, struct arena *a, const struct outbox_push *push, uint32_t resource, uint64_t take, uint32_t i)
@@ -147,13 +147,13 @@ static int put_record(struct agent *ag, struct arena *a, const struct outbox_pus
         Shuyi__Agent__TakenRow row = SHUYI__AGENT__TAKEN_ROW__INIT;
         struct agent_key k = outbox_taken_key(resource, take);
 
-        row.push = rows_binary(bytes_id(&push->id));
+        row.push = keep_binary(bytes_id(&push->id));
         row.index = i;
         row.version = push->version;
         row.taken_at = push->taken_at;
-        row.record = rows_binary(push->records[i]);
+        row.record = keep_binary(push->records[i]);
         row.record_bytes = push->record_bytes[i];
-        return rows_put(ag->store, a, &k, &row.base);
+        return keep_put(ag->store, a, &k, &row.base);
 }
 
 static int put_push(struct agent *ag, struct arena *a, const struct outbox_push *push, uint32_t resource, uint64_t first)
@@ -167,7 +167,7 @@ static int put_push(struct agent *ag, struct arena *a, const struct outbox_push 
         row.taken_at = push->taken_at;
         row.records = push->n;
         row.code = (char *)push->resource;
-        return rows_put(ag->store, a, &k, &row.base);
+        return keep_put(ag->store, a, &k, &row.base);
 }
 
 static uint64_t push_bytes(const struct outbox_push *push)
@@ -224,15 +224,15 @@ static int forget_keys(struct agent *ag, uint64_t before)
         int r = 0;
 
         for (int i = 0; i < FORGET_MAX; i++) {
-                r = rows_next(store_state(ag->store), &prefix, NULL, &key, &value);
+                r = keep_next(store_state(ag->store), &prefix, NULL, &key, &value);
                 if (r <= 0 || key.n != 1 + 8 + DIGEST_BYTES || get_be64(key.p + 1) >= before)
                         return r < 0 ? r : 0;
                 memcpy(d.b, key.p + 9, DIGEST_BYTES);
                 k = idempotency_age_key(get_be64(key.p + 1), &d);
-                r = rows_del(ag->store, &k);
+                r = keep_del(ag->store, &k);
                 k = idempotency_key(&d);
                 if (r >= 0)
-                        r = rows_del(ag->store, &k);
+                        r = keep_del(ag->store, &k);
                 if (r < 0)
                         return r;
         }
@@ -248,13 +248,13 @@ int outbox_forget(struct agent *ag, struct arena *a, uint64_t before)
         int r = forget_keys(ag, before);
 
         for (int i = 0; i < FORGET_MAX && r >= 0; i++) {
-                r = rows_next(store_state(ag->store), &prefix, NULL, &key, &value);
+                r = keep_next(store_state(ag->store), &prefix, NULL, &key, &value);
                 if (r > 0)
-                        r = rows_decode(a, value, &shuyi__agent__push_row__descriptor, &row);
+                        r = keep_decode(a, value, &shuyi__agent__push_row__descriptor, &row);
                 if (r <= 0 || row->taken_at >= before)
                         break;
                 k = agent_key_bytes((struct agent_key){ .n = 0 }, key);
-                r = rows_del(ag->store, &k);
+                r = keep_del(ag->store, &k);
         }
         return r < 0 ? r : 0;
 }
@@ -281,17 +281,17 @@ int outbox_release(struct agent *ag, struct arena *a, uint32_t resource, uint64_
         bool changed = false;
 
         for (int i = 0; i < RELEASE_MAX && r >= 0; i++) {
-                r = rows_next(store_state(ag->store), &prefix, NULL, &key, &value);
+                r = keep_next(store_state(ag->store), &prefix, NULL, &key, &value);
                 if (r <= 0 || key.n != prefix.n + 8 || get_be64(key.p + prefix.n) > to)
                         break;
-                r = rows_decode(a, value, &shuyi__agent__taken_row__descriptor, &row);
+                r = keep_decode(a, value, &shuyi__agent__taken_row__descriptor, &row);
                 if (r < 0)
                         break;
                 box->taken_records -= box->taken_records ? 1 : 0;
                 box->taken_bytes -= row->record_bytes < box->taken_bytes ? row->record_bytes : box->taken_bytes;
                 changed = true;
                 k = agent_key_bytes((struct agent_key){ .n = 0 }, key);
-                r = rows_del(ag->store, &k);
+                r = keep_del(ag->store, &k);
         }
         return r < 0 || !changed ? r < 0 ? r : 0 : outbox_put(ag->store, a, box);
 }
@@ -316,7 +316,7 @@ int outbox_add(struct agent *ag, struct arena *a, uint32_t lane, const Shuyi__Ag
         *ret_seq = lane ? box->next_link++ : box->next_act++;
         box->sealed_bytes += row->envelope.len;
         k = sealed_key(lane, *ret_seq);
-        r = rows_put(ag->store, a, &k, &row->base);
+        r = keep_put(ag->store, a, &k, &row->base);
         if (r >= 0)
                 r = outbox_put(ag->store, a, box);
         return r;
@@ -326,7 +326,7 @@ int outbox_find(struct state s, struct arena *a, uint32_t lane, uint64_t seq, Sh
 {
         struct agent_key k = sealed_key(lane, seq);
 
-        return rows_get(s, a, &k, &shuyi__agent__sealed_row__descriptor, ret);
+        return keep_get(s, a, &k, &shuyi__agent__sealed_row__descriptor, ret);
 }
 
 /* The lowest number of the lane that is still there, or its next one. */
@@ -335,7 +335,7 @@ static int first_left(struct store *s, uint32_t lane, uint64_t next, uint64_t *r
         uint8_t b = (uint8_t)lane;
         struct agent_key prefix = agent_key_bytes(agent_key(AGENT_SEALED), bytes_of(&b, 1));
         struct bytes key, value;
-        int r = rows_next(store_state(s), &prefix, NULL, &key, &value);
+        int r = keep_next(store_state(s), &prefix, NULL, &key, &value);
 
         if (r < 0)
                 return r;
@@ -355,7 +355,7 @@ int outbox_settle(struct agent *ag, struct arena *a, uint32_t lane, uint64_t seq
                 return r;
         r = outbox_get(store_state(ag->store), a, &box);
         if (r >= 0)
-                r = rows_del(ag->store, &k);
+                r = keep_del(ag->store, &k);
         if (r >= 0)
                 r = first_left(ag->store, lane, outbox_next(box, lane), &first);
         if (r < 0)
@@ -372,7 +372,7 @@ int outbox_bury(struct agent *ag, struct arena *a, const Shuyi__Agent__SealedRow
 {
         Shuyi__Agent__DeadRow dead = SHUYI__AGENT__DEAD_ROW__INIT;
         uint64_t now = times_wall().ms;
-        struct agent_key k = agent_key_bytes(agent_key_u64(agent_key(AGENT_DEAD), now), rows_bytes(row->digest));
+        struct agent_key k = agent_key_bytes(agent_key_u64(agent_key(AGENT_DEAD), now), keep_bytes(row->digest));
 
         dead.code = code;
         dead.detail = (char *)detail;
@@ -382,7 +382,7 @@ int outbox_bury(struct agent *ag, struct arena *a, const Shuyi__Agent__SealedRow
         dead.first_take = row->first_take;
         dead.last_take = row->last_take;
         metrics_inc(ag->block, M_DEAD, 0);
-        log_event(LOG_ERR, "outbox.dead_letter", log_hex("envelope", rows_bytes(row->digest)), log_str("refusal", refusal_text(code)->code),
+        log_event(LOG_ERR, "outbox.dead_letter", log_hex("envelope", keep_bytes(row->digest)), log_str("refusal", refusal_text(code)->code),
                   log_str("resource", resource), log_str("detail", detail));
-        return rows_put(ag->store, a, &k, &dead.base);
+        return keep_put(ag->store, a, &k, &dead.base);
 }

@@ -8,7 +8,7 @@
  * All functions that write belong to the writer, within a group. */
 #pragma once
 #include "agent/agent.h"
-#include "agent/rows.h"
+#include "agent/keep.h"
 #include "agent/rows.pb-c.h"
 #include "common/kind.h"
 
