@@ -22,6 +22,7 @@
         X(AGENT_DRAFT, 0x8b, "header digest 32", "the Envelope as it stands") \
         X(AGENT_CURSOR, 0x90, "grant id 32", "CursorRow") \
         X(AGENT_OPENED, 0x91, "grant id 32, stream_seq u64", "OpenedRow") \
+        X(AGENT_PENDING, 0x94, "grant id 32, stream_seq u64", "PendingRow") \
         X(AGENT_SINK, 0x92, "sink number u16, grant id 32", "SinkRow") \
         X(AGENT_SINK_FILE, 0x93, "digest of the path 32", "SinkRow: how much of the file counts") \
         X(AGENT_MAIL, 0x98, "mail number u64", "MailRow") \
