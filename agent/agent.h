@@ -40,6 +40,7 @@ struct agent_status {
         uint64_t log_epoch, log_size;   /* the broker's, at WELCOME */
         struct wall_time connected_at;
         uint64_t unsettled[2];          /* frames on their way, by lane */
+        uint64_t acts_sent;             /* lane 0: numbers below this one were handed to the link */
         int store_fault;                /* last negative errno of a commit; 0 since it works again */
 };
 

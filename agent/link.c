@@ -1,0 +1,554 @@
+/* link: the turns.  See link.h. */
+#include "agent/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/link_internal.h"
+#include "agent/mail.h"
+#include "agent/replica.h"
+#include "agent/sealkeys.h"
+#include "common/failpoint.h"
+#include "common/log.h"
+#include "common/macro.h"
+
+#define FRAMES_AT_ONCE 256
+#define JOBS_AT_ONCE 256
+#define CARE_MS 1000
+#define PACE_MS 4                               /* between commits under load */
+#define BUSY_WORK 16
+#define ITEM_MAX_BYTES (64 * 1024 * 1024)
+#define FRAMES_MAX_BYTES (256 * 1024 * 1024)
+
+/* ---- the turn's transaction ---- */
+
+int link_begin(struct link *l)
+{
+        int r;
+
+        if (l->begun)
+                return 0;
+        r = store_begin(l->ag->store);
+        if (r == 0)
+                l->begun = true;
+        return r;
+}
+
+int link_item(struct link *l, link_item_fn fn, const void *item)
+{
+        int r = link_begin(l);
+
+        if (r == 0)
+                r = store_group_begin_reserved(l->ag->store);
+        if (r < 0)
+                return r;
+        arena_reset(l->item);
+        r = fn(l, l->item, item);
+        if (r < 0) {
+                store_group_abort(l->ag->store);
+                return r;
+        }
+        return store_group_commit(l->ag->store) < 0 ? -EIO : r;
+}
+
+/* ---- jobs ---- */
+
+static int run_job(struct link *l, struct arena *a, const void *item)
+{
+        struct job *job = (struct job *)item;
+
+        return job->run(l->ag, a, job);
+}
+
+static void take_jobs(struct link *l)
+{
+        struct job *job = NULL;
+
+        for (int i = 0; i < JOBS_AT_ONCE && job_queue_take(&l->ag->jobs, 0, &job) > 0; i++) {
+                job->result = link_item(l, run_job, job);
+                job->next = NULL;
+                *l->jobs_end = job;
+                l->jobs_end = &job->next;
+                l->work++;
+        }
+}
+
+static void tell_jobs(struct link *l, int fault)
+{
+        struct job *job = l->jobs;
+
+        l->jobs = NULL;
+        l->jobs_end = &l->jobs;
+        while (job) {
+                struct job *next = job->next;
+
+                job->done(job, fault < 0 && job->result >= 0 ? fault : job->result);
+                job = next;
+        }
+}
+
+/* ---- reads ---- */
+
+static int run_read(struct agent *ag, struct arena *a, struct job *job)
+{
+        struct link_read *r = (struct link_read *)job;
+        Shuyi__V1__Read m = SHUYI__V1__READ__INIT;
+        struct link *l = ag->link;
+
+        (void)a;
+        if (l->session.phase != SESSION_SENDING)
+                return -ENOTCONN;
+        if (l->reads_n >= LINK_READS_MAX)
+                return -EBUSY;
+        r->number = ++l->next_read ? l->next_read : ++l->next_read;
+        m.number = r->number;
+        m.what = r->what;
+        m.limit = r->limit;
+        m.key = keep_binary(r->key);
+        m.after = keep_binary(r->after);
+        m.query = keep_binary(r->query);
+        m.need_seq = r->need_seq;
+        if (link_send(l, FRAME_READ, &m.base) < 0)
+                return -ENOTCONN;
+        r->ag_link = l;
+        r->deadline.ns = l->mono.ns + LINK_READ_MS * 1000000ull;
+        return 0;
+}
+
+/* Asked: now it waits for its page.  It may wait even if this turn's commit failed, since it wrote nothing. */
+static void read_done(struct job *job, int result)
+{
+        struct link_read *r = (struct link_read *)job;
+
+        if (result < 0) {
+                r->answered(r, NULL, result);
+                return;
+        }
+        r->next = r->ag_link->reads;
+        r->ag_link->reads = r;
+        r->ag_link->reads_n++;
+}
+
+void link_read_init(struct link_read *r)
+{
+        r->job.run = run_read;
+        r->job.done = read_done;
+}
+
+/* ---- what follows a commit ---- */
+
+static int send_one(struct link *l, struct store_snapshot *snapshot, uint32_t lane, uint64_t number)
+{
+        Shuyi__V1__Put put = SHUYI__V1__PUT__INIT;
+        Shuyi__Agent__SealedRow *row;
+        int r;
+
+        arena_reset(l->item);
+        r = outbox_find(store_snapshot_state(snapshot), l->item, lane, number, &row);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        if (!session_client_put(&l->session, lane, number, (uint32_t)row->envelope.len, l->mono))
+                return 0;
+        put.lane = lane;
+        put.outbox_epoch = l->session.outbox_epoch;
+        put.outbox_seq = number;
+        put.envelope = row->envelope;
+        r = link_send(l, FRAME_PUT, &put.base);
+        arena_reset(l->frames);
+        if (r == 0)
+                metrics_inc(l->ag->block, M_SENT, 0);
+        return r < 0 ? r : 1;
+}
+
+static void send_frames(struct link *l)
+{
+        _cleanup_(store_snapshot_closep) struct store_snapshot *snapshot = NULL;
+        uint64_t number;
+
+        for (uint32_t lane = 0; lane < SESSION_LANES; lane++)
+                while (session_client_next(&l->session, lane, l->mono, &number)) {
+                        int r = snapshot ? 0 : store_snapshot_open(l->ag->store, &snapshot);
+
+                        if (r == 0)
+                                r = send_one(l, snapshot, lane, number);
+                        if (r < 0)
+                                log_event(LOG_ERR, "link.send", log_u64("lane", lane), log_u64("outbox_seq", number), log_errno("fault", r));
+                        if (r <= 0)
+                                break;
+                }
+}
+
+static int extend_lanes(struct link *l)
+{
+        _cleanup_(store_snapshot_closep) struct store_snapshot *snapshot = NULL;
+        Shuyi__Agent__OutboxRow *box;
+        int r = store_snapshot_open(l->ag->store, &snapshot);
+
+        arena_reset(l->item);
+        if (r == 0)
+                r = outbox_get(store_snapshot_state(snapshot), l->item, &box);
+        if (r < 0)
+                return r;
+        for (uint32_t lane = 0; lane < SESSION_LANES; lane++)
+                session_client_extend(&l->session, lane, outbox_next(box, lane));
+        metrics_set(l->ag->metrics, M_TAKEN, 0, box->taken_records);
+        metrics_set(l->ag->metrics, M_TAKEN_BYTES, 0, box->taken_bytes);
+        return 0;
+}
+
+static void release(struct link *l)
+{
+        Shuyi__V1__ParcelAck ack = SHUYI__V1__PARCEL_ACK__INIT;
+
+        for (unsigned i = 0; i < l->settled_n; i++)
+                session_client_settle(&l->session, l->settled[i].lane, l->settled[i].number);
+        if (extend_lanes(l) == 0)
+                send_frames(l);
+        if (l->parcel_kept && session_client_ack(&l->session, l->parcel_kept)) {
+                ack.number = l->parcel_kept;
+                link_send(l, FRAME_PARCEL_ACK, &ack.base);
+        }
+        if (l->opened)
+                queue_try_push(l->ag->opened, l);
+}
+
+static struct session_timing timing = SESSION_TIMING_DEFAULT;
+
+/* Numbers and inbox as the store has them. */
+static int start_over(struct link *l)
+{
+        uint64_t first[SESSION_LANES], end[SESSION_LANES];
+        Shuyi__Agent__OutboxRow *box;
+        int r = link_begin(l);
+
+        inbox_free(TAKE(l->inbox));
+        arena_reset(l->item);
+        if (r == 0)
+                r = inbox_new(l->ag, &l->inbox);
+        if (r == 0)
+                r = outbox_get(store_state(l->ag->store), l->item, &box);
+        if (r < 0)
+                return r;
+        for (uint32_t lane = 0; lane < SESSION_LANES; lane++) {
+                first[lane] = outbox_first(box, lane);
+                end[lane] = outbox_next(box, lane);
+        }
+        session_client_init(&l->session, &timing, box->epoch, first, end);
+        sealer_replan(l->sealer);
+        store_abort(l->ag->store);
+        l->begun = false;
+        return 0;
+}
+
+static int commit(struct link *l)
+{
+        struct mono_time start = times_mono();
+        int r;
+
+        if (!l->begun)
+                return 0;
+        l->begun = false;
+        if (l->opened)
+                FAILPOINT("inbox.before_commit");
+        r = store_commit(l->ag->store);
+        l->committed_at = times_mono();
+        metrics_observe(l->ag->block, M_COMMIT, 0, l->committed_at.ns - start.ns);
+        l->status.store_fault = r;
+        if (r == 0 && l->opened)
+                FAILPOINT("inbox.after_commit");
+        return r;
+}
+
+static void end_turn(struct link *l)
+{
+        int r = commit(l);
+
+        if (r < 0) {
+                log_event(LOG_ERR, "link.commit", log_errno("fault", r));
+                link_again(l, 1000);
+                if (start_over(l) < 0)
+                        log_event(LOG_CRIT, "link.store_unreadable");
+        } else {
+                release(l);
+        }
+        tell_jobs(l, r);
+}
+
+/* ---- care ---- */
+
+static int run_care(struct link *l, struct arena *a, const void *item)
+{
+        struct agent *ag = l->ag;
+        int r = sealkeys_run(ag, a, l->now);
+
+        (void)item;
+        if (r >= 0 && config_bool(ag->config, S_SUBSCRIBE))
+                r = mail_subscribe(ag, a, l->now);
+        if (r >= 0)
+                r = outbox_forget(ag, a, l->now.ms - (uint64_t)config_int(ag->config, S_KEEP_PUSHES));
+        return r;
+}
+
+static void gauges(struct link *l)
+{
+        Shuyi__Agent__ReplicaRow *row;
+        struct store_room room;
+
+        arena_reset(l->item);
+        if (replica_get(store_state(l->ag->store), l->item, &row) >= 0 && row->head_at && row->head_at <= l->now.ms)
+                metrics_set(l->ag->metrics, M_HEAD_AGE, 0, (l->now.ms - row->head_at) * 1000000);
+        if (store_room(l->ag->store, &room) == 0)
+                metrics_set(l->ag->metrics, M_STORE_USED, 0, room.permille);
+        metrics_set(l->ag->metrics, M_LINK_STATE, 0, l->session.phase == SESSION_SENDING);
+}
+
+static void care(struct link *l)
+{
+        int r;
+
+        if (l->mono.ns < l->cared_at.ns + CARE_MS * 1000000ull)
+                return;
+        l->cared_at = l->mono;
+        r = link_item(l, run_care, NULL);
+        if (r < 0)
+                log_event(LOG_ERR, "link.care", log_errno("fault", r));
+        gauges(l);
+}
+
+/* ---- one turn ---- */
+
+static int run_waiting(struct link *l, struct arena *a, const void *item)
+{
+        int r = inbox_open_waiting(l->inbox, a, l->now, l->mono);
+
+        (void)item;
+        l->opened |= r > 0;
+        return r;
+}
+
+static int run_receipts(struct link *l, struct arena *a, const void *item)
+{
+        (void)item;
+        return inbox_receipts(l->inbox, a, l->now, l->mono, &l->receipt_at);
+}
+
+static void seal(struct link *l)
+{
+        const struct session_outlane *lane = &l->session.lanes[1];
+        struct sealer_credit credit = { .open = session_client_has_credit(&l->session, 1) };
+        int r;
+
+        if (credit.open && lane->credit_frames > lane->frames)
+                credit.frames = lane->credit_frames - lane->frames;
+        if (credit.open && lane->credit_bytes > lane->bytes)
+                credit.bytes = lane->credit_bytes - lane->bytes;
+        if (credit.open && credit.frames == 0)
+                credit.frames = 1;
+        r = link_begin(l);
+        if (r == 0)
+                r = sealer_run(l->sealer, credit, l->now, l->mono, &l->seal_at);
+        if (r < 0)
+                log_event(LOG_ERR, "link.seal", log_errno("fault", r));
+        else
+                l->work += (unsigned)r;
+}
+
+static void take_frames(struct link *l)
+{
+        struct link_frame *f = NULL;
+        unsigned status = 0;
+        enum link_event e;
+        int r = 0;
+
+        while ((e = link_client_event(l->client, &status)) != LINK_EVENT_NONE)
+                link_on_event(l, e, status);
+        for (int i = 0; i < FRAMES_AT_ONCE && !l->reopen_at.ns && l->settled_n < LINK_SETTLED_MAX / 2; i++) {
+                r = link_client_receive(l->client, &f);
+                if (r == -EBADMSG)
+                        continue;
+                if (r < 0)
+                        break;
+                link_on_frame(l, f->body);
+                link_frame_free(TAKE(f));
+                if (arena_used(l->frames) > FRAMES_MAX_BYTES / 4)
+                        break;
+        }
+}
+
+static void open_socket(struct link *l)
+{
+        if (!l->reopen_at.ns || l->mono.ns < l->reopen_at.ns)
+                return;
+        if (link_client_reopen(l->client) < 0) {
+                l->reopen_at.ns = l->mono.ns + 1000000000ull;
+                return;
+        }
+        l->reopen_at.ns = 0;
+        session_client_connecting(&l->session, l->mono);
+        l->status.link = l->status.link == AGENT_LINK_DENIED ? AGENT_LINK_DENIED : AGENT_LINK_CONNECTING;
+}
+
+static void begin_turn(struct link *l)
+{
+        l->now = times_wall();
+        l->mono = times_mono();
+        l->work = l->settled_n = 0;
+        l->parcel_kept = 0;
+        l->opened = false;
+        arena_reset(l->frames);
+}
+
+static void turn(struct link *l)
+{
+        int r;
+
+        begin_turn(l);
+        open_socket(l);
+        take_frames(l);
+        link_on_tick(l);
+        take_jobs(l);
+        care(l);
+        if (inbox_waits(l->inbox))
+                link_item(l, run_waiting, NULL);
+        r = link_item(l, run_receipts, NULL);
+        if (r < 0)
+                log_event(LOG_ERR, "link.receipts", log_errno("fault", r));
+        seal(l);
+        l->busy = l->work >= BUSY_WORK;
+        end_turn(l);
+        for (unsigned lane = 0; lane < SESSION_LANES; lane++)
+                l->status.unsettled[lane] = session_client_unsettled(&l->session, lane);
+        l->status.acts_sent = l->session.lanes[0].send;
+        agent_status_set(l->ag, &l->status);
+}
+
+static int wait_ms(struct link *l)
+{
+        uint64_t at = l->mono.ns + CARE_MS * 1000000ull, now = times_mono().ns;
+        uint64_t session = session_client_deadline(&l->session).ns;
+
+        if (l->seal_at.ns < at)
+                at = l->seal_at.ns;
+        if (l->receipt_at.ns < at)
+                at = l->receipt_at.ns;
+        if (!l->reopen_at.ns && session < at)
+                at = session;
+        if (l->reopen_at.ns && l->reopen_at.ns < at)
+                at = l->reopen_at.ns;
+        return at <= now ? 0 : (int)((at - now) / 1000000) + 1;
+}
+
+/* Under load a commit waits a little for company. */
+static void pace(struct link *l)
+{
+        uint64_t now = times_mono().ns, next = l->committed_at.ns + PACE_MS * 1000000ull;
+
+        if (l->busy && now < next)
+                nanosleep(&(struct timespec){ 0, (long)(next - now) }, NULL);
+}
+
+static void *loop(void *arg)
+{
+        struct link *l = arg;
+        int fds[2] = { l->stop_fd, job_queue_fd(&l->ag->jobs) };
+        bool ready[2] = { false };
+
+        while (!ready[0]) {
+                link_client_wait(l->client, fds, ready, 2, wait_ms(l));
+                pace(l);
+                turn(l);
+        }
+        begin_turn(l);
+        link_fail_reads(l, -ECANCELED);
+        return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static int open_client(struct link *l)
+{
+        struct link_client_options o = {
+                .endpoint = l->ag->self.endpoint,
+                .server_key = l->ag->self.broker_key,
+                .secret_key = secret_peek(l->ag->self.keys.link),
+        };
+        int r = link_context_new(&l->context);
+
+        return r < 0 ? r : link_client_open(l->context, &o, &l->client);
+}
+
+int link_start(struct agent *ag, struct link **ret)
+{
+        struct link *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        l->ag = ag;
+        ag->link = l;
+        l->jobs_end = &l->jobs;
+        l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        l->item = arena_new(ITEM_MAX_BYTES);
+        l->frames = arena_new(FRAMES_MAX_BYTES);
+        l->sealer = sealer_new(ag);
+        l->status.link = AGENT_LINK_CONNECTING;
+        r = l->stop_fd < 0 ? -errno : l->item && l->frames && l->sealer ? 0 : -ENOMEM;
+        if (r == 0)
+                r = open_client(l);
+        if (r == 0)
+                r = start_over(l);
+        if (r == 0) {
+                l->mono = times_mono();
+                session_client_connecting(&l->session, l->mono);
+                r = -pthread_create(&l->thread, NULL, loop, l);
+                l->running = r == 0;
+        }
+        if (r < 0) {
+                link_stop(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
+}
+
+static void cancel_jobs(struct link *l)
+{
+        struct job *job = NULL;
+
+        while (job_queue_take(&l->ag->jobs, 0, &job) > 0)
+                job->done(job, -ECANCELED);
+}
+
+void link_stop(struct link *l)
+{
+        if (!l)
+                return;
+        if (l->running) {
+                eventfd_write(l->stop_fd, 1);
+                pthread_join(l->thread, NULL);
+        }
+        cancel_jobs(l);
+        store_abort(l->ag->store);
+        link_client_close(l->client);
+        link_context_free(l->context);
+        inbox_free(l->inbox);
+        sealer_free(l->sealer);
+        arena_free(l->item);
+        arena_free(l->frames);
+        if (l->stop_fd >= 0)
+                close(l->stop_fd);
+        free(l);
+}
+
+struct inbox *link_inbox(struct link *l)
+{
+        return l->inbox;
+}
+
+void link_replan(struct link *l)
+{
+        sealer_replan(l->sealer);
+}
