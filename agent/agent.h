@@ -17,6 +17,7 @@
 
 struct agent;
 struct link;
+struct exchange;
 
 /* Work for the writer.  The owner embeds it; done() frees it. */
 struct job {
@@ -48,6 +49,7 @@ struct agent {
         struct config *config;
         struct identity self;
         struct vault *vault;
+        struct exchange *exchange;      /* the writer's: rules over the replica */
         struct store *store;
         struct metrics *metrics;
         struct metrics_block *block;    /* the writer's counters */

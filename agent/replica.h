@@ -15,7 +15,11 @@
 #include "proto/session.pb-c.h"
 
 #define REPLICA_MAX_AGE_MS 300000ull            /* before the first policy is here */
+#define REPLICA_MAX_AGE_PERSONAL_MS 120000ull
 #define REPLICA_HEAD_MS 60000ull
+
+/* The domain's first row, if the replica is empty. */
+int replica_begin(struct agent *ag, struct arena *a);
 
 /* Keys of all that ever signed, for envelope_verify.  Storage of the caller's, valid with the state and anchor. */
 struct replica_keys { struct state state; const Shuyi__V1__Anchor *anchor; struct arena *arena; };
