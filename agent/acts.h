@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 #include "agent/keep.h"
 #include "agent/outbox.h"
+#include "proto/session.pb-c.h"
 #include "common/envelope.h"
 
 enum act_state { ACT_KEPT = 1, ACT_SENT = 2, ACT_RECEIVED = 3 };

@@ -46,7 +46,7 @@ struct agent_status {
 };
 
 struct agent {
-        struct config *config;
+        struct config *_Atomic config;  /* swapped whole by a reload; one that was in force lives until the end */
         struct identity self;
         struct vault *vault;
         struct exchange *exchange;      /* the writer's: rules over the replica */

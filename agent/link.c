@@ -514,10 +514,12 @@ int link_start(struct agent *ag, struct link **ret)
         return 0;
 }
 
+/* Nothing more is handed over from here on: who tries is told so. */
 static void cancel_jobs(struct link *l)
 {
         struct job *job = NULL;
 
+        job_queue_close(&l->ag->jobs);
         while (job_queue_take(&l->ag->jobs, 0, &job) > 0)
                 job->done(job, -ECANCELED);
 }

@@ -87,6 +87,12 @@ static int open_all(struct agent *ag)
         return r;
 }
 
+#define RELOADS_MAX 1000
+
+/* Settings that were in force: some thread may still read one. */
+static struct config *former[RELOADS_MAX];
+static unsigned former_n;
+
 static void close_all(struct agent *ag)
 {
         vault_close(ag->vault);
@@ -97,24 +103,29 @@ static void close_all(struct agent *ag)
         metrics_free(ag->metrics);
         identity_fini(&ag->self);
         config_free(ag->config);
+        while (former_n)
+                config_free(former[--former_n]);
 }
 
 /* Everything is checked before anything changes; what may not change while running is said. */
 static void reload(struct agent *ag, const char *path)
 {
         struct config *next = NULL;
-        int key = -1;
+        int key;
 
-        if (settings_load(path, stderr, &next) < 0) {
+        if (former_n == RELOADS_MAX || settings_load(path, stderr, &next) < 0) {
                 log_event(LOG_ERR, "agent.reload", log_str("kept", "the old settings"));
                 return;
         }
         key = config_first_fixed_change(ag->config, next);
-        if (key >= 0)
+        if (key >= 0) {
                 log_event(LOG_ERR, "agent.reload", log_str("key", settings_keys[key].path), log_str("kept", "a change of this key needs a new start"));
-        else
-                log_set_level(log_level_parse(config_string(next, S_LOG)));
-        config_free(next);
+                config_free(next);
+                return;
+        }
+        former[former_n++] = ag->config;
+        ag->config = next;
+        log_event(LOG_NOTICE, "agent.reload");
 }
 
 static void wait_for_end(struct agent *ag, const char *path, const sigset_t *set)
@@ -216,6 +227,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 int main(int argc, char **argv)
 {
         struct arguments args = { 0 };
+        struct config *config = NULL;
         struct agent *ag = NULL;
         int r = parse_arguments(argc, argv, &args);
 
@@ -224,7 +236,11 @@ int main(int argc, char **argv)
         if (sodium_init() < 0)
                 return 1;
         ag = calloc(1, sizeof(*ag));
-        if (!ag || settings_load(args.config, stderr, &ag->config) < 0 || identity_load(ag->config, stderr, &ag->self) < 0)
+        if (!ag || settings_load(args.config, stderr, &config) < 0)
+                r = 2;
+        if (r < 0)
+                ag->config = config;
+        if (r == 2 || identity_load(ag->config, stderr, &ag->self) < 0)
                 r = 2;
         else if (args.check) {
                 config_print(ag->config, stdout);

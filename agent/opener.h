@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/keep.h"
 #include "agent/rows.pb-c.h"
+#include "proto/state.pb-c.h"
 
 enum opening {
         OPENING_DONE,

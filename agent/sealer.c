@@ -5,38 +5,22 @@
 #include <stdlib.h>
 
 #include "agent/chain.h"
+#include "agent/plan.h"
 #include "agent/replica.h"
+#include "agent/rewind.h"
 #include "agent/view.h"
-#include "common/exchange/grant_check.h"
 #include "common/log.h"
-#include "common/macro.h"
 #include "common/record.h"
-#include "common/words.h"
 
-#define PLAN_MAX_BYTES (64 * 1024 * 1024)
+#define PUT_OFF_MS 5000ull
 #define PLAN_AGE_MS 5000                        /* periods and seal keys run out without telling */
-#define LINK_MAX_BYTES (8 * 1024 * 1024)
-#define EPOCH_RETRY_MS 60000
-
-struct planned {
-        struct digest stream;
-        struct view_group group;
-        Shuyi__V1__Entry *entry;
-        bool personal;
-        struct mono_time waiting_since;         /* the first record that waits for this view; 0 none */
-};
+#define LINK_MAX_BYTES (32 * 1024 * 1024)
 
 struct sealer {
         struct agent *ag;
-        struct arena *plan_arena, *arena;
-        struct planned *views;
-        size_t views_n;
-        struct view_member *members;
-        struct view_group *groups;
-        size_t members_n;
+        struct arena *arena;                    /* of one link */
+        struct plan plan;
         bool stale;
-        struct wall_time planned_at;
-        struct replica_terms terms;
 };
 
 struct sealer *sealer_new(struct agent *ag)
@@ -47,9 +31,8 @@ struct sealer *sealer_new(struct agent *ag)
                 return NULL;
         s->ag = ag;
         s->stale = true;
-        s->plan_arena = arena_new(PLAN_MAX_BYTES);
         s->arena = arena_new(LINK_MAX_BYTES);
-        if (s->plan_arena && s->arena)
+        if (s->arena)
                 return s;
         sealer_free(s);
         return NULL;
@@ -59,7 +42,7 @@ void sealer_free(struct sealer *s)
 {
         if (!s)
                 return;
-        arena_free(s->plan_arena);
+        plan_fini(&s->plan);
         arena_free(s->arena);
         free(s);
 }
@@ -67,150 +50,6 @@ void sealer_free(struct sealer *s)
 void sealer_replan(struct sealer *s)
 {
         s->stale = true;
-}
-
-/* ---- the plan ---- */
-
-static bool subscribed(struct state st, const struct digest *grant)
-{
-        struct agent_key k = agent_key_bytes(agent_key(AGENT_SUBSCRIBER), bytes_digest(grant));
-        struct bytes value;
-
-        return st.ops->get(st.ctx, agent_key_get(&k), &value) > 0;
-}
-
-/* May this grant be served now, and under which seal key? */
-static bool member_of(struct sealer *s, struct rows *rows, const struct digest *grant, Shuyi__V1__GrantRow *row, struct wall_time now,
-                      struct view_member *ret)
-{
-        enum refusal refusal = E_NOT_FOUND;
-        Shuyi__V1__AgentRow *agent;
-
-        if (row->state != GRANT_ACTIVE || !bytes_equal(keep_bytes(row->serving_agent), bytes_id(&s->ag->self.agent)))
-                return false;
-        if (!subscribed(rows->state, grant))
-                return false;
-        if (grant_check_use(rows->state, rows->arena, row, row->items, row->n_items, row->purpose, row->method, now, &refusal) < 0 || refusal != ACCEPTED)
-                return false;
-        agent = rows_agent(rows, keep_bytes(row->agent));
-        if (!agent || agent->revoked || agent->seal_key.len != sizeof(ret->seal_key) || agent->seal_not_after <= now.ms)
-                return false;
-        ret->grant = *grant;
-        ret->row = row;
-        memcpy(ret->seal_key, agent->seal_key.data, sizeof(ret->seal_key));
-        return true;
-}
-
-static size_t count_grants(struct state st)
-{
-        uint8_t table = TABLE_GRANT;
-        struct bytes prefix = bytes_of(&table, 1), key = prefix, value;
-        struct agent_key from;
-        size_t n = 0;
-
-        for (; st.ops->next(st.ctx, prefix, key, &key, &value) > 0; n++) {
-                from = keep_after(key);
-                key = agent_key_get(&from);
-        }
-        return n;
-}
-
-static int collect(struct sealer *s, struct rows *rows, struct wall_time now)
-{
-        uint8_t table = TABLE_GRANT;
-        struct bytes prefix = bytes_of(&table, 1), from = prefix, key, value;
-        struct agent_key after;
-        int r;
-
-        s->members_n = 0;
-        while ((r = rows->state.ops->next(rows->state.ctx, prefix, from, &key, &value)) > 0) {
-                struct digest grant;
-                Shuyi__V1__GrantRow *row;
-
-                after = keep_after(key);
-                from = agent_key_get(&after);
-                if (key.n != 1 + DIGEST_BYTES)
-                        continue;
-                memcpy(grant.b, key.p + 1, DIGEST_BYTES);
-                r = keep_decode(rows->arena, value, &shuyi__v1__grant_row__descriptor, &row);
-                if (r < 0)
-                        return r;
-                if (member_of(s, rows, &grant, row, now, &s->members[s->members_n]))
-                        s->members_n++;
-        }
-        return r < 0 ? r : rows->fault;
-}
-
-static int plan_view(struct sealer *s, struct rows *rows, const struct view_group *g, struct planned *ret)
-{
-        const Shuyi__V1__GrantRow *row = g->first->row;
-        Shuyi__V1__VersionRow *version = rows_version(rows, row->resource, row->version);
-        struct digest view;
-
-        if (!version || !version->entry || !bytes_copy_exact(keep_bytes(row->view), view.b, DIGEST_BYTES))
-                return 0;
-        ret->stream = stream_id(&s->ag->self.agent, &view);
-        ret->group = *g;
-        ret->entry = version->entry;
-        ret->personal = replica_personal(version->entry);
-        return 1;
-}
-
-static struct mono_time waiting_of(const struct planned *old, size_t n, const struct digest *stream)
-{
-        for (size_t i = 0; i < n; i++)
-                if (digest_equal(&old[i].stream, stream))
-                        return old[i].waiting_since;
-        return (struct mono_time){ 0 };
-}
-
-static int plan(struct sealer *s, struct wall_time now)
-{
-        struct state st = store_state(s->ag->store);
-        struct rows rows = { st, s->plan_arena, 0 };
-        size_t room = count_grants(st) + 1, groups;
-        int r;
-
-        arena_reset(s->plan_arena);
-        s->views_n = 0;
-        s->terms = replica_terms(st, s->plan_arena);
-        s->members = ARENA_ARRAY(s->plan_arena, struct view_member, room);
-        s->groups = ARENA_ARRAY(s->plan_arena, struct view_group, room);
-        s->views = ARENA_ARRAY(s->plan_arena, struct planned, room);
-        if (!s->members || !s->groups || !s->views)
-                return -ENOMEM;
-        r = collect(s, &rows, now);
-        if (r < 0)
-                return r;
-        groups = view_group(s->members, s->members_n, s->groups);
-        for (size_t i = 0; i < groups; i++)
-                s->views_n += (size_t)plan_view(s, &rows, &s->groups[i], &s->views[s->views_n]);
-        s->stale = false;
-        s->planned_at = now;
-        return rows.fault;
-}
-
-static int replan_if_needed(struct sealer *s, struct wall_time now)
-{
-        _cleanup_(arena_freep) struct arena *old_arena = NULL;
-        struct planned *old = s->views;
-        size_t old_n = s->views_n;
-        int r;
-
-        if (!s->stale && now.ms < s->planned_at.ms + PLAN_AGE_MS)
-                return 0;
-        old_arena = s->plan_arena;
-        s->plan_arena = arena_new(PLAN_MAX_BYTES);
-        if (!s->plan_arena) {
-                s->plan_arena = TAKE(old_arena);
-                return -ENOMEM;
-        }
-        r = plan(s, now);
-        for (size_t i = 0; r >= 0 && i < s->views_n; i++)
-                s->views[i].waiting_since = waiting_of(old, old_n, &s->views[i].stream);
-        if (r < 0)
-                s->views_n = 0;
-        return r;
 }
 
 /* ---- views ---- */
@@ -380,7 +219,7 @@ static struct chain chain_of(struct sealer *s, struct arena *a, const struct pla
         return (struct chain){ .ag = s->ag, .arena = a, .now = now, .stream = p->stream, .view = v, .entry = p->entry, .credential = &s->ag->self.credential };
 }
 
-static int seal_epoch(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, struct wall_time now)
+static int emit_epoch(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, struct wall_time now)
 {
         struct chain c = chain_of(s, a, p, v, now);
         Shuyi__Agent__SealedRow row;
@@ -394,7 +233,7 @@ static int seal_epoch(struct sealer *s, struct arena *a, struct planned *p, Shuy
         return put_link(s, a, p, v, &row);
 }
 
-static int seal_update(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, const struct waiting *w, struct wall_time now)
+static int emit_update(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, const struct waiting *w, struct wall_time now)
 {
         struct chain c = chain_of(s, a, p, v, now);
         struct bytes *records = ARENA_ARRAY(a, struct bytes, RECORDS_MAX + 1);
@@ -423,7 +262,7 @@ static int seal_update(struct sealer *s, struct arena *a, struct planned *p, Shu
         return put_link(s, a, p, v, &row);
 }
 
-static int seal_head(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, struct wall_time now)
+static int emit_head(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, struct wall_time now)
 {
         struct chain c = chain_of(s, a, p, v, now);
         Shuyi__Agent__SealedRow row;
@@ -454,7 +293,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
                 return 0;
         }
         if (v->stale || v->view_epoch == 0 || !view_audience_is(&p->group, v->audience, v->n_audience))
-                return seal_epoch(s, a, p, v, now);
+                return emit_epoch(s, a, p, v, now);
         r = look(s, a, v, &w);
         if (r < 0)
                 return r;
@@ -469,7 +308,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
 
                 switch (flow_seal_when(&f, mono, &at)) {
                 case FLOW_SEAL_NOW:
-                        return seal_update(s, a, p, v, &w, now);
+                        return emit_update(s, a, p, v, &w, now);
                 case FLOW_SEAL_AT:
                         come_again(ret_at, at);
                         return 0;
@@ -477,10 +316,10 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
                         return 0;
                 }
         }
-        if (v->inflight == 0 && now.ms >= v->head_at + s->terms.head_ms * 9 / 10)
-                return seal_head(s, a, p, v, now);
+        if (v->inflight == 0 && now.ms >= v->head_at + s->plan.terms.head_ms * 9 / 10)
+                return emit_head(s, a, p, v, now);
         if (v->inflight == 0)
-                come_again(ret_at, (struct mono_time){ mono.ns + (v->head_at + s->terms.head_ms * 9 / 10 - now.ms) * 1000000 });
+                come_again(ret_at, (struct mono_time){ mono.ns + (v->head_at + s->plan.terms.head_ms * 9 / 10 - now.ms) * 1000000 });
         return 0;
 }
 
@@ -512,23 +351,44 @@ static bool trusted(struct sealer *s, struct wall_time now, bool personal)
         arena_reset(s->arena);
         if (replica_get(store_state(s->ag->store), s->arena, &row) < 0)
                 return false;
-        return flow_may(FLOW_SEAL, replica_trust(row, &s->terms, now, personal, NULL));
+        return flow_may(FLOW_SEAL, replica_trust(row, &s->plan.terms, now, personal, NULL));
+}
+
+static int run_plan(struct sealer *s, struct wall_time now)
+{
+        struct plan next = { 0 };
+        int r;
+
+        if (!s->stale && now.ms < s->plan.at.ms + PLAN_AGE_MS)
+                return 0;
+        r = store_group_begin_reserved(s->ag->store);
+        if (r < 0)
+                return r;
+        r = plan_make(s->ag, now, &s->plan, &next);
+        if (r < 0) {
+                store_group_abort(s->ag->store);
+                return r;
+        }
+        plan_fini(&s->plan);
+        s->plan = next;
+        s->stale = false;
+        return store_group_commit(s->ag->store);
 }
 
 int sealer_run(struct sealer *s, struct sealer_credit credit, struct wall_time now, struct mono_time mono, struct mono_time *ret_at)
 {
-        int sealed = 0, r = replan_if_needed(s, now);
+        int sealed = 0, r = run_plan(s, now);
 
         ret_at->ns = UINT64_MAX;
         if (r < 0 || !credit.open)
                 return r;
-        for (size_t i = 0; i < s->views_n && credit.frames; i++) {
-                if (!trusted(s, now, s->views[i].personal))
+        for (size_t i = 0; i < s->plan.views_n && credit.frames; i++) {
+                if (!trusted(s, now, s->plan.views[i].personal))
                         continue;
-                r = seal_view(s, &s->views[i], &credit, now, mono, ret_at);
+                r = seal_view(s, &s->plan.views[i], &credit, now, mono, ret_at);
                 if (r < 0) {
-                        log_event(LOG_ERR, "sealer.fault", log_digest("stream", &s->views[i].stream), log_errno("fault", r));
-                        s->views[i].waiting_since = (struct mono_time){ 0 };
+                        log_event(LOG_ERR, "sealer.fault", log_digest("stream", &s->plan.views[i].stream), log_errno("fault", r));
+                        s->plan.views[i].waiting_since = (struct mono_time){ 0 };
                         if (r == -ENOSPC || r == -EIO)
                                 return r;
                         come_again(ret_at, (struct mono_time){ mono.ns + 1000000000ull });
@@ -540,68 +400,6 @@ int sealer_run(struct sealer *s, struct sealer_credit credit, struct wall_time n
 }
 
 /* ---- receipts ---- */
-
-static void accepted(Shuyi__Agent__ViewRow *v, const Shuyi__Agent__SealedRow *sent)
-{
-        v->settled = sent->stream_seq;
-        v->settled_digest = sent->digest;
-        if (sent->kind == KIND_UPDATE)
-                v->settled_to = sent->last_take;
-        if (sent->kind != KIND_VIEW_EPOCH)
-                return;
-        v->settled_epoch++;
-}
-
-/* All that was sent behind the last accepted link is answered: go back to it. */
-static void go_back(Shuyi__Agent__ViewRow *v)
-{
-        v->head = v->settled;
-        v->head_digest = v->settled_digest;
-        v->sealed_to = v->settled_to;
-        if (v->view_epoch != v->settled_epoch)
-                v->stale = true;
-        v->view_epoch = v->settled_epoch;
-        v->refused = 0;
-        v->refused_seq = 0;
-}
-
-static bool first_refusal(Shuyi__Agent__ViewRow *v, const Shuyi__Agent__SealedRow *sent, uint32_t code, uint64_t seq, uint64_t now_ms)
-{
-        struct flow_refusal f = flow_data_refused((enum refusal)code, seq);
-        bool dead = f.verdict == FLOW_DEAD_LETTER;
-
-        v->refused = code;
-        v->refused_seq = sent->stream_seq;
-        if (f.verdict == FLOW_NEW_EPOCH)
-                v->stale = true;
-        if (f.verdict == FLOW_WAIT) {
-                v->wait_until = now_ms + f.retry_ms;
-                v->wait_code = code;
-        }
-        if (dead && sent->kind == KIND_UPDATE)
-                v->settled_to = sent->last_take;        /* its records are put aside */
-        if (dead && sent->kind != KIND_UPDATE) {
-                v->wait_until = now_ms + EPOCH_RETRY_MS;
-                v->wait_code = code;
-        }
-        return dead;
-}
-
-int sealer_answer(Shuyi__Agent__ViewRow *v, const Shuyi__Agent__SealedRow *sent, uint32_t code, uint64_t seq, uint64_t now_ms, bool *ret_dead)
-{
-        *ret_dead = false;
-        if (v->inflight)
-                v->inflight--;
-        if (code == ACCEPTED)
-                accepted(v, sent);
-        else if (!v->refused)
-                *ret_dead = first_refusal(v, sent, code, seq, now_ms);
-        if (v->refused && v->inflight == 0) {
-                go_back(v);
-                return 1;
-        }
-        return 0;
-}
 
 /* The lowest take number that every live view of the resource has settled. */
 static int settled_by_all(struct sealer *s, struct arena *a, uint32_t resource, uint64_t *ret)
@@ -625,6 +423,36 @@ static int settled_by_all(struct sealer *s, struct arena *a, uint32_t resource, 
         return r;
 }
 
+static bool hex_parse_prefix(const char *text, struct digest *ret)
+{
+        char hex[2 * DIGEST_BYTES + 1];
+
+        memcpy(hex, text, sizeof(hex) - 1);
+        hex[sizeof(hex) - 1] = '\0';
+        return hex_parse(hex, ret->b, DIGEST_BYTES);
+}
+
+/* An epoch was refused because of one grant ("grant=…"): the others go on without it, and it is tried again later and later. */
+static int put_off(struct sealer *s, struct arena *a, const char *detail, struct wall_time now)
+{
+        Shuyi__Agent__SubscriberRow *row;
+        struct agent_key k;
+        struct digest grant;
+        int r;
+
+        if (strncmp(detail, "grant=", 6) != 0 || strlen(detail) < 6 + 2 * DIGEST_BYTES || !hex_parse_prefix(detail + 6, &grant))
+                return 0;
+        k = agent_key_bytes(agent_key(AGENT_SUBSCRIBER), bytes_digest(&grant));
+        r = keep_get(store_state(s->ag->store), a, &k, &shuyi__agent__subscriber_row__descriptor, &row);
+        if (r <= 0)
+                return r;
+        row->not_before = now.ms + (PUT_OFF_MS << (row->put_off < 8 ? row->put_off : 8));
+        row->put_off++;
+        s->stale = true;
+        log_event(LOG_WARNING, "sealer.put_off", log_digest("grant", &grant), log_u64("until", row->not_before));
+        return keep_put(s->ag->store, a, &k, &row->base);
+}
+
 int sealer_settled(struct sealer *s, struct arena *a, const Shuyi__Agent__SealedRow *sent, const Shuyi__V1__ReceiptRow *row, struct wall_time now)
 {
         struct agent_key k = agent_key_bytes(agent_key(AGENT_VIEW), keep_bytes(sent->stream));
@@ -635,10 +463,12 @@ int sealer_settled(struct sealer *s, struct arena *a, const Shuyi__Agent__Sealed
 
         if (r <= 0)
                 return r;
-        if (sealer_answer(v, sent, row->code, row->seq, now.ms, &dead))
+        if (rewind_answer(v, sent, row->code, row->seq, now.ms, &dead))
                 log_event(LOG_NOTICE, "sealer.sealed_again", log_hex("stream", keep_bytes(sent->stream)), log_u64("from_stream_seq", v->head + 1),
                           log_str("refusal", refusal_text(row->code)->code));
-        if (dead)
+        if (row->code == E_STALE_EPOCH && sent->kind == KIND_VIEW_EPOCH)
+                r = put_off(s, a, row->detail, now);
+        if (r >= 0 && dead)
                 r = outbox_bury(s->ag, a, sent, v->resource, row->code, row->detail);
         if (r >= 0)
                 r = keep_put(s->ag->store, a, &k, &v->base);

@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/flow.h"
 #include "agent/outbox.h"
+#include "proto/session.pb-c.h"
 
 struct sealer;
 
@@ -28,7 +29,3 @@ int sealer_run(struct sealer *s, struct sealer_credit credit, struct wall_time n
 
 /* A receipt row for a link of ours, already removed from the outbox.  Within a group. */
 int sealer_settled(struct sealer *s, struct arena *a, const Shuyi__Agent__SealedRow *sent, const Shuyi__V1__ReceiptRow *row, struct wall_time now);
-
-/* Pure: how the row of a view answers a receipt.  `*ret_dead`: the envelope goes to the dead-letter place.  1: the view went back
- * to what was accepted, 0 not. */
-int sealer_answer(Shuyi__Agent__ViewRow *v, const Shuyi__Agent__SealedRow *sent, uint32_t code, uint64_t seq, uint64_t now_ms, bool *ret_dead);
