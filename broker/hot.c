@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct row { uint64_t seq; struct row *later; uint32_t key_n, value_n; uint8_t bytes[]; };
+struct row { uint64_t seq; struct row *later; uint32_t key_n, value_n; bool removed; uint8_t bytes[]; };
 
 struct hot {
         struct ticket **ring;           /* by seq modulo its size */
@@ -81,28 +81,17 @@ static int grow(struct hot *h)
         return 0;
 }
 
-static bool wanted(struct bytes key)
-{
-        switch (key.n > 0 ? key.p[0] : 0) {
-        case TABLE_LINK_SEQ:
-        case TABLE_FEED:
-        case TABLE_TRUST:
-        case TABLE_GRANT:
-                return true;
-        default:
-                return false;
-        }
-}
-
 static int add_row(struct hot *h, uint64_t seq, const struct effect *e)
 {
-        struct row *r = malloc(sizeof(*r) + e->key.n + e->value.n);
+        size_t value_n = e->remove ? 0 : e->value.n;
+        struct row *r = malloc(sizeof(*r) + e->key.n + value_n);
 
         if (!r)
                 return -ENOMEM;
-        *r = (struct row){ .seq = seq, .key_n = (uint32_t)e->key.n, .value_n = (uint32_t)e->value.n };
+        *r = (struct row){ .seq = seq, .key_n = (uint32_t)e->key.n, .value_n = (uint32_t)value_n, .removed = e->remove };
         memcpy(r->bytes, e->key.p, e->key.n);
-        memcpy(r->bytes + e->key.n, e->value.p, e->value.n);
+        if (value_n > 0)
+                memcpy(r->bytes + e->key.n, e->value.p, value_n);
         if (bytemap_put(h->rows, e->key, r) < 0) {
                 free(r);
                 return -ENOMEM;
@@ -124,8 +113,7 @@ int hot_add(struct hot *h, struct ticket *t)
         if (h->end - h->first == h->size)
                 r = grow(h);
         for (size_t i = 0; i < t->outcome.effects_n && r == 0; i++)
-                if (wanted(t->outcome.effects[i].key) && !t->outcome.effects[i].remove)
-                        r = add_row(h, t->seq, &t->outcome.effects[i]);
+                r = add_row(h, t->seq, &t->outcome.effects[i]);
         if (r < 0)
                 return r;
         h->ring[t->seq % h->size] = t;
@@ -145,6 +133,8 @@ int hot_row(const struct hot *h, struct bytes key, struct bytes *ret)
 
         if (!r)
                 return 0;
+        if (r->removed)
+                return -ENODATA;
         *ret = bytes_of(r->bytes + r->key_n, r->value_n);
         return 1;
 }

@@ -1,8 +1,7 @@
 /* hot: what was just made durable, kept in memory for delivery.
  *
- * Entries by seq, up to a budget; and those of their effects by which deliveries are found (link, feed and trust
- * numbers, grants).  Nothing is let go before the committed state has it, so whatever is not here is in the store and
- * the segments.  One thread. */
+ * Entries by seq, up to a budget; and the rows that they left, over the committed state.  Nothing is let go before
+ * that has it, so whatever is not here is in the store and the segments.  One thread. */
 #pragma once
 #include "broker/pipeline.h"
 
@@ -13,7 +12,8 @@ void hot_free(struct hot *h);
 /* Takes an entry's ticket.  Seqs come without gaps.  0 or -ENOMEM (the ticket stays the caller's). */
 int hot_add(struct hot *h, struct ticket *t);
 struct ticket *hot_find(const struct hot *h, uint64_t seq);     /* borrowed; NULL: not here */
-/* A row as the newest entries left it: 1 and the value, borrowed until the next call that adds or prunes; 0: not here. */
+/* A row as the newest entries left it: 1 and the value, borrowed until the next call that adds or prunes; 0: not here;
+ * -ENODATA: they removed it. */
 int hot_row(const struct hot *h, struct bytes key, struct bytes *ret);
 void hot_prune(struct hot *h, uint64_t committed, size_t budget_bytes);
 size_t hot_bytes(const struct hot *h);

@@ -2,6 +2,7 @@
 #include "broker/reader.h"
 #include "broker/fold.h"
 #include "broker/peek.h"
+#include "common/exchange/trust.h"
 #include "common/record.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -50,32 +51,43 @@ static int load(struct delivery *d, uint64_t seq, struct loaded *ret)
         return 0;
 }
 
-/* A row as the newest durable entry left it, copied into the arena.  1, 0 or a fault. */
-static int find_row(struct delivery *d, struct bytes key, struct bytes *ret)
-{
-        struct store_snapshot *p;
-        struct bytes value;
-        int r = hot_row(d->hot, key, &value);
+/* The state as the newest durable entry left it: what is hot over what is committed.  Only get: nothing here walks. */
+struct view { struct delivery *d; struct store_snapshot *committed; };
 
-        if (r > 0) {
-                *ret = arena_copy(d->arena, value);
-                return 1;
-        }
-        r = store_snapshot_open(d->broker->store, &p);
-        if (r < 0)
-                return r;
-        r = store_snapshot_get(p, STORE_STATE, key, &value);
-        if (r > 0)
-                *ret = arena_copy(d->arena, value);
-        store_snapshot_close(p);
-        return r;
+static int view_get(void *ctx, struct bytes key, struct bytes *ret)
+{
+        struct view *v = ctx;
+        int r = hot_row(v->d->hot, key, ret);
+
+        if (r == 0)
+                r = store_snapshot_get(v->committed, STORE_STATE, key, ret);
+        return r == -ENODATA ? 0 : r;
 }
 
+static int view_next(void *ctx, struct bytes prefix, struct bytes from, struct bytes *ret_key, struct bytes *ret_value)
+{
+        return -ENOTSUP;
+}
+
+static const struct state_ops view_ops = { view_get, view_next };
+
+/* A row, decoded into the arena; NULL: there is none. */
 static void *find_message(struct delivery *d, struct bytes key, const ProtobufCMessageDescriptor *type)
 {
+        struct view v = { .d = d };
         struct bytes value;
+        void *m = NULL;
+        int r = hot_row(d->hot, key, &value);
 
-        return find_row(d, key, &value) > 0 ? protobuf_c_message_unpack(type, arena_allocator(d->arena), value.n, value.p) : NULL;
+        if (r == 0) {
+                if (store_snapshot_open(d->broker->store, &v.committed) < 0)
+                        return NULL;
+                r = view_get(&v, key, &value);
+        }
+        if (r > 0)
+                m = protobuf_c_message_unpack(type, arena_allocator(d->arena), value.n, value.p);
+        store_snapshot_close(v.committed);
+        return m;
 }
 
 /* ---- parcels ---- */
@@ -101,61 +113,55 @@ static struct outgoing *finish(struct reader *r, Shuyi__V1__Parcel *p)
         x = outgoing_new(r->link, r->session, FRAME_PARCEL, &p->base);
         if (x) {
                 x->number = p->number;
-                x->window_bytes = (uint32_t)p->envelope.len;
+                x->window_bytes = (uint32_t)(p->envelope.len + p->related.len);
         }
         return x;
 }
 
-/* The envelope's digest, for whom the envelope itself is not meant. */
-static bool only_digest(struct delivery *d, struct bytes envelope, Shuyi__V1__Parcel *p)
+/* May this department see the envelope, and which other one goes along with it? */
+static int judge_trust(struct reader *r, struct delivery *d, const Shuyi__V1__TrustRecord *t, const struct claim *claim, bool *ret_may, uint64_t *ret_related)
 {
-        const struct claim *claim;
+        struct view v = { .d = d };
+        struct state state = { &view_ops, &v };
+        int f = store_snapshot_open(d->broker->store, &v.committed);
 
-        if (envelope_parse(d->arena, envelope, &claim) != ACCEPTED)
-                return false;
-        p->envelope_digest = data_of(bytes_digest(&claim->envelope_digest));
-        return true;
-}
-
-/* Who may see the envelope behind a trust record: everybody, but for grants and view epochs only their parties. */
-static bool may_see(struct reader *r, struct delivery *d, const Shuyi__V1__TrustRecord *t)
-{
-        const Shuyi__V1__GrantRow *grant;
-        const Shuyi__V1__StreamRow *stream;
-        uint8_t key[FOLD_KEY_MAX];
-        struct bytes object = bytes_of(t->object.data, t->object.len);
-
-        if (t->kind == TRUST_GRANT) {
-                grant = find_message(d, FOLD_KEY(key, TABLE_GRANT, object), &shuyi__v1__grant_row__descriptor);
-                return grant && (strcmp(grant->consumer, r->department) == 0 || strcmp(grant->provider, r->department) == 0);
-        }
-        if (t->kind == TRUST_VIEW_EPOCH) {
-                stream = find_message(d, FOLD_KEY(key, TABLE_STREAM, object), &shuyi__v1__stream_row__descriptor);
-                return stream && strcmp(stream->provider, r->department) == 0;
-        }
-        return true;
+        *ret_related = 0;
+        if (f == 0)
+                f = trust_may_see(state, d->arena, t, claim, r->department, ret_may);
+        if (f == 0 && *ret_may)
+                f = trust_related_seq(state, d->arena, claim, ret_related);
+        store_snapshot_close(v.committed);
+        return f;
 }
 
 static struct outgoing *trust_parcel(struct reader *r, struct delivery *d, uint64_t number)
 {
         Shuyi__V1__Parcel p = SHUYI__V1__PARCEL__INIT;
         Shuyi__V1__TrustRecord *t;
+        const struct claim *claim;
         uint8_t key[FOLD_KEY_MAX], n[8];
-        struct loaded e;
+        struct loaded e, other;
+        uint64_t related;
+        bool may;
 
         put_be64(n, number);
         t = find_message(d, FOLD_KEY(key, TABLE_TRUST, bytes_of(n, 8)), &shuyi__v1__trust_record__descriptor);
         if (!t || load(d, t->seq, &e) < 0)
+                return NULL;
+        e.envelope = arena_copy(d->arena, e.envelope);          /* the related one may take the buffer */
+        if (envelope_parse(d->arena, e.envelope, &claim) != ACCEPTED || judge_trust(r, d, t, claim, &may, &related) < 0)
                 return NULL;
         about_entry(&p, &e);
         p.type = PARCEL_TRUST;
         p.cursor = number;
         p.trust = t;
         p.effects_digest = data_of(bytes_digest(&e.effects));
-        if (may_see(r, d, t))
+        if (may)
                 p.envelope = data_of(e.envelope);
-        else if (!only_digest(d, e.envelope, &p))
-                return NULL;
+        else
+                p.envelope_digest = data_of(bytes_digest(&claim->envelope_digest));
+        if (related > 0 && load(d, related, &other) == 0)
+                p.related = data_of(other.envelope);
         return finish(r, &p);
 }
 
