@@ -176,7 +176,11 @@ static void print_kind(const struct config_key *key, FILE *to)
                 return;
         config_value_format(is_counted(key->type) ? key->type : CONFIG_INT, key->min, low);
         config_value_format(is_counted(key->type) ? key->type : CONFIG_INT, key->max, high);
-        fprintf(to, ", %s to %s%s", low, high, is_counted(key->type) ? "" : key->type == CONFIG_LIST ? " members" : " bytes");
+        if (key->min == key->max)
+                fprintf(to, ", %s", low);
+        else
+                fprintf(to, ", %s to %s", low, high);
+        fputs(is_counted(key->type) ? "" : key->type == CONFIG_LIST ? " members" : " bytes", to);
 }
 
 void config_print_manual(const struct config_key *keys, unsigned n, FILE *to)
@@ -190,6 +194,6 @@ void config_print_manual(const struct config_key *keys, unsigned n, FILE *to)
                         fprintf(to, "; default %s", *keys[i].fallback ? keys[i].fallback : "empty");
                 if (keys[i].flags & CONFIG_RELOAD)
                         fputs("; SIGHUP", to);
-                fprintf(to, ".++\n\t%s\n\n", keys[i].help);
+                fprintf(to, ". %s\n\n", keys[i].help);
         }
 }

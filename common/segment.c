@@ -344,14 +344,14 @@ int segment_sync(struct segment_log *l)
 
         if (r < 0)
                 return r;
-        FAILPOINT("sync.before_fdatasync");
+        FAILPOINT("segment.before_sync");
         if (fdatasync(l->write_fd) < 0)
                 return -errno;
         if (l->new_name && fsync(l->dir_fd) < 0)
                 return -errno;
         l->new_name = false;
         l->unsynced = false;
-        FAILPOINT("sync.after_fdatasync");
+        FAILPOINT("segment.after_sync");
         return 0;
 }
 

@@ -114,7 +114,7 @@ static uint64_t check_log(const char *failpoint, uint64_t synced)
 static void test_killed_at_each_point_what_was_synced_is_there(void **state)
 {
         static const char *const points[] = { "segment.before_write", "segment.before_rename", "segment.after_rename", "segment.half_written",
-                                              "sync.before_fdatasync", "sync.after_fdatasync", "segment.after_retire" };
+                                              "segment.before_sync", "segment.after_sync", "segment.after_retire" };
         static const unsigned times[] = { 1, 3, 7 };
         uint64_t end = 0;
 

@@ -282,9 +282,9 @@ static void test_the_manual_is_the_table(void **state)
 
         config_print_manual(keys, C_COUNT, f);
         fclose(f);
-        assert_non_null(strstr(printed, "*domain*\n\ttext, 6 to 6 bytes; required.++\n\tThe jurisdiction's division code.\n"));
-        assert_non_null(strstr(printed, "*link.credit*\n\tsize, 64KiB to 2MiB; default 1MiB; SIGHUP.++\n"));
-        assert_non_null(strstr(printed, "*link.peers*\n\tnumber of agents, 1 to 4096; default 64; SIGHUP.++\n"));
+        assert_non_null(strstr(printed, "*domain*\n\ttext, 6 bytes; required. The jurisdiction's division code.\n"));
+        assert_non_null(strstr(printed, "*link.credit*\n\tsize, 64KiB to 2MiB; default 1MiB; SIGHUP. Bytes in flight.\n"));
+        assert_non_null(strstr(printed, "*link.peers*\n\tnumber of agents, 1 to 4096; default 64; SIGHUP. Agents at once.\n"));
         free(printed);
 }
 
