@@ -1,6 +1,7 @@
 /* trust: an agent's replica, fed with records and the envelopes behind them, comes to what the broker holds; and it believes
  * no record that its act does not bear. */
 #include "tests/lib/city.h"
+#include "tests/lib/market.h"
 #include "tests/lib/unit.h"
 
 #include "common/exchange/rows.h"
@@ -180,6 +181,155 @@ static void test_R_009_a_replica_learns_of_a_revocation(void **state)
         replica_free(&r);
 }
 
+/* ---- catalog and grants ---- */
+
+struct trade { struct market *m; const char *open, *conditional; struct digest got, requested, consented; };
+
+/* A direct get of one entry, an application for part of another. */
+static struct trade trade_new(void)
+{
+        struct trade t = { .m = market_new() };
+        const uint32_t part[] = { 1, 2 };
+        struct city_result r;
+
+        t.open = market_publish(t.m, market_open_entry(t.m));
+        t.conditional = market_publish(t.m, market_conditional_entry(t.m));
+        r = market_get(t.m, market_ask(t.m, t.open));
+        assert_refusal(r.code, ACCEPTED);
+        t.got = r.digest;
+        r = market_apply(t.m, market_ask(t.m, t.conditional));
+        assert_refusal(r.code, ACCEPTED);
+        t.requested = r.digest;
+        Shuyi__V1__ItemReason refused = SHUYI__V1__ITEM_REASON__INIT, *reasons[] = { &refused };
+        Shuyi__V1__ReplyBody body = SHUYI__V1__REPLY_BODY__INIT;
+
+        refused.item_no = 3;
+        refused.reason = R_EXCESS;
+        body.refused = reasons;
+        body.n_refused = 1;
+        r = market_reply(t.m, KIND_CONSENT_PART, market_answer(t.m, &t.requested, part, 2), &body);
+        if (r.code != ACCEPTED)
+                fail_msg("consent: %s %s", refusal_text(r.code)->code, r.detail);
+        t.consented = r.digest;
+        return t;
+}
+
+static Shuyi__V1__GrantRow *grant_of(struct replica *r, const struct digest *id)
+{
+        struct rows rows = { .state = map_state_ops(r->state), .arena = r->arena };
+
+        return rows_grant(&rows, bytes_digest(id));
+}
+
+static void a_replica_has_the_versions_in_force(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+        struct rows own = { .state = map_state_ops(r.state), .arena = r.arena }, theirs = { .state = map_state_ops(t.m->c->state), .arena = t.m->c->arena };
+
+        follow(&r, t.m->c);
+        for (unsigned i = 0; i < 2; i++) {
+                const char *resource = i ? t.conditional : t.open;
+                Shuyi__V1__VersionRow *a = rows_version(&own, resource, 1), *b = rows_version(&theirs, resource, 1);
+
+                assert_non_null(a);
+                b->submit_seq = 0;              /* the broker's log only */
+                assert_true(bytes_equal(message_pack(r.arena, &a->base), message_pack(r.arena, &b->base)));
+        }
+        city_trust_head(t.m->c);
+        assert_int_equal(check_head(&r, t.m->c), TRUST_HEAD_HOLDS);
+        replica_free(&r);
+        market_free(t.m);
+}
+
+static void a_party_derives_the_grant_that_the_broker_has(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+
+        follow(&r, t.m->c);
+        for (unsigned i = 0; i < 2; i++) {
+                const struct digest *id = i ? &t.consented : &t.got;
+                Shuyi__V1__GrantRow *a = grant_of(&r, id), *b = market_grant(t.m, id);
+
+                assert_non_null(a);
+                assert_true(bytes_equal(message_pack(r.arena, &a->base), message_pack(r.arena, &b->base)));
+        }
+        replica_free(&r);
+        market_free(t.m);
+}
+
+static void a_suspension_reaches_the_grant(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+        struct city_result s;
+
+        follow(&r, t.m->c);
+        s = market_reason(t.m, KIND_GRANT_SUSPEND, &t.got, NULL, REASON_MISUSE, t.m->civil_approver, ROLE_APPROVER);
+        assert_refusal(s.code, ACCEPTED);
+        follow(&r, t.m->c);
+        assert_int_equal(grant_of(&r, &t.got)->state, GRANT_SUSPENDED);
+        assert_int_equal(grant_of(&r, &t.consented)->state, GRANT_ACTIVE);
+        replica_free(&r);
+        market_free(t.m);
+}
+
+static void a_freeze_reaches_the_entry(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+        struct rows rows = { .state = map_state_ops(r.state), .arena = r.arena };
+        Shuyi__V1__FreezeBody body = SHUYI__V1__FREEZE_BODY__INIT;
+        Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
+        struct digest matter;
+
+        follow(&r, t.m->c);
+        assert_true(rows_find_matter(&rows, t.open, &matter));
+        i.object = field_of_bytes(bytes_digest(&matter));
+        body.reason = REASON_SECURITY_INCIDENT;
+        city_must(t.m->c, &(struct city_act){ .kind = KIND_FREEZE, .intent = &i, .body = &body.base, .by = { { t.m->c->sec_admin, ROLE_SEC_ADMIN } } });
+        follow(&r, t.m->c);
+        assert_true(rows_matter(&rows, bytes_digest(&matter))->frozen);
+        replica_free(&r);
+        market_free(t.m);
+}
+
+/* Nobody shows a stranger the envelope: records move chain and map, no grant row comes of them. */
+static void a_stranger_holds_only_the_status_of_a_grant(void **state)
+{
+        struct trade t = trade_new();
+        struct city *c = t.m->c;
+        struct replica r = replica_new();
+        Shuyi__V1__TrustRecord *record;
+
+        while ((record = record_at(c, r.trust_seq + 1))) {
+                const struct claim *claim = claim_at(c, record->seq, NULL);
+                struct trust_outcome out;
+                bool mine, party;
+
+                assert_int_equal(trust_may_see(map_state_ops(c->state), c->arena, record, claim, CITY_TAX, &mine), 0);
+                assert_int_equal(trust_may_see(map_state_ops(c->state), c->arena, record, claim, CITY_HEALTH, &party), 0);
+                assert_int_equal(mine, record->kind != TRUST_GRANT);
+                assert_true(party);
+                if (!mine) {
+                        struct wall_time at = { c->log[record->seq - 1].accepted_at };
+
+                        assert_int_equal(trust_replica_apply(r.exchange, map_state_ops(r.state), record, NULL, NULL, at, r.arena, &out), 0);
+                } else {
+                        out = offer(&r, c, record, claim);
+                }
+                assert_refusal(out.code, ACCEPTED);
+                map_state_apply(r.state, out.effects, out.effects_n);
+                r.trust_seq++;
+        }
+        assert_null(grant_of(&r, &t.got));
+        city_trust_head(c);
+        assert_int_equal(check_head(&r, c), TRUST_HEAD_HOLDS);
+        replica_free(&r);
+        market_free(t.m);
+}
+
 /* ---- what is not believed ---- */
 
 /* Feeds all but the last record, then that one altered by `alter`. */
@@ -255,6 +405,11 @@ int main(void)
                 cmocka_unit_test(a_head_holds_only_over_the_same_records),
                 cmocka_unit_test(the_chain_is_that_of_the_records),
                 cmocka_unit_test(test_R_009_a_replica_learns_of_a_revocation),
+                cmocka_unit_test(a_replica_has_the_versions_in_force),
+                cmocka_unit_test(a_party_derives_the_grant_that_the_broker_has),
+                cmocka_unit_test(a_suspension_reaches_the_grant),
+                cmocka_unit_test(a_freeze_reaches_the_entry),
+                cmocka_unit_test(a_stranger_holds_only_the_status_of_a_grant),
                 cmocka_unit_test(a_record_of_another_status_is_not_believed),
                 cmocka_unit_test(a_record_of_another_object_is_not_believed),
                 cmocka_unit_test(a_record_over_another_envelope_is_not_believed),
