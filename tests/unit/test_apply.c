@@ -1,5 +1,6 @@
 /* apply: which failure is reported, what a refusal leaves behind, repetitions, bounds, faults. */
 #include "tests/lib/city.h"
+#include "tests/lib/market.h"
 #include "tests/lib/unit.h"
 
 #include "common/exchange/rows.h"
@@ -350,6 +351,97 @@ static void test_R_011_no_role_changes_or_deletes_a_record(void **state)
         assert_true(digest_equal(&own, &again));
 }
 
+/* ---- what is due already ---- */
+
+static struct digest an_application(struct market *m)
+{
+        struct city_result r = market_apply(m, market_ask(m, market_publish(m, market_conditional_entry(m))));
+
+        assert_refusal(r.code, ACCEPTED);
+        assert_string_equal(r.detail, "due=2026-02-26");        /* the receipt names the date */
+        return r.digest;
+}
+
+static struct city_result consent(struct market *m, const struct digest *request)
+{
+        static const uint32_t items[] = { 1, 2, 3 };
+        Shuyi__V1__ReplyBody body = SHUYI__V1__REPLY_BODY__INIT;
+
+        return market_reply(m, KIND_CONSENT, market_answer(m, request, items, 3), &body);
+}
+
+static Shuyi__V1__FactRow *fact(struct city *c, uint64_t number)
+{
+        uint8_t key[8];
+
+        put_be64(key, number);
+        return CITY_ROW(c, TABLE_FACT, &shuyi__v1__fact_row__descriptor, bytes_of(key, 8));
+}
+
+/* Clocks run on when no timer does: the answer is judged as if the reply had fallen overdue in time. */
+static void what_is_due_counts_before_the_event_and_goes_with_its_refusal(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct city *c = m->c;
+        struct digest request = an_application(m);
+
+        c->now = times_day_start(times_day_from_date(2026, 2, 27));
+        assert_refusal(consent(m, &request).code, E_STATE);
+        assert_int_equal(market_request(m, &request)->state, REQ_SUBMITTED);    /* dropped with it */
+        assert_null(fact(c, 1));
+        city_pass(c, 3600 * 1000);
+        assert_true(city_tick(c) > 0);
+        assert_int_equal(market_request(m, &request)->state, REQ_SILENT);
+        assert_non_null(fact(c, 1));
+        assert_int_equal(fact(c, 1)->due_end, times_day_start(times_day_from_date(2026, 2, 27)).ms);
+        assert_string_equal(fact(c, 1)->department, CITY_CIVIL);
+}
+
+static void one_millisecond_before_due_end_is_in_time(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct digest request = an_application(m);
+
+        m->c->now.ms = times_day_start(times_day_from_date(2026, 2, 27)).ms - 1;
+        assert_refusal(consent(m, &request).code, ACCEPTED);
+        assert_int_equal(market_request(m, &request)->state, REQ_CONSENTED);
+}
+
+/* No timer at all: the overdue fact stands in the same entry as the act that came after it. */
+static void what_is_due_is_recorded_with_an_accepted_event(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct city *c = m->c;
+        struct digest request = an_application(m);
+        struct city_result r;
+        uint64_t due_end;
+
+        assert_refusal(consent(m, &request).code, ACCEPTED);
+        due_end = times_day_start(times_day_from_date(2026, 2, 27)).ms;         /* PROVIDE: five working days too */
+        c->now.ms = due_end + 5 * DAY_MS;
+        r = market_reason(m, KIND_WITHDRAW, NULL, &request, REASON_NOT_NEEDED, m->health_approver, ROLE_APPROVER);
+        assert_refusal(r.code, ACCEPTED);
+        assert_int_equal(fact(c, 1)->due_end, due_end);
+        assert_int_equal(fact(c, 1)->recorded_seq, r.seq);
+}
+
+/* A silent provider and a silent authority, found weeks later: each tick fires what the one before started. */
+static void ticks_go_on_until_none_is_due(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct city *c = m->c;
+        struct digest request = an_application(m), own, again;
+
+        city_pass(c, 29 * DAY_MS);
+        assert_true(city_tick(c) >= 2);
+        assert_int_equal(market_request(m, &request)->state, REQ_SILENT);
+        assert_int_equal(fact(c, 1)->due_end, times_day_start(times_day_from_date(2026, 2, 27)).ms);
+        assert_int_equal(fact(c, 2)->due_end, times_day_start(times_day_from_date(2026, 3, 5)).ms);     /* AUTH_PROVIDE from the due date */
+        own = city_digest(c);
+        again = city_replay(c);
+        assert_true(digest_equal(&own, &again));
+}
+
 /* ---- faults ---- */
 
 /* Every read of the state fails once: a clean fault each time, and then the same outcome as without. */
@@ -452,6 +544,10 @@ int main(void)
                 cmocka_unit_test(a_refused_control_act_leaves_only_its_lane_and_ids),
                 cmocka_unit_test(refused_data_leave_nothing_and_make_no_entry),
                 cmocka_unit_test(test_R_011_no_role_changes_or_deletes_a_record),
+                cmocka_unit_test(what_is_due_counts_before_the_event_and_goes_with_its_refusal),
+                cmocka_unit_test(one_millisecond_before_due_end_is_in_time),
+                cmocka_unit_test(what_is_due_is_recorded_with_an_accepted_event),
+                cmocka_unit_test(ticks_go_on_until_none_is_due),
                 cmocka_unit_test(a_fault_of_the_state_is_no_outcome),
                 cmocka_unit_test(a_full_arena_is_a_fault),
                 cmocka_unit_test(an_entry_out_of_place_is_a_fault),

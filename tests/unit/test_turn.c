@@ -251,6 +251,28 @@ static void the_digest_of_effects_is_over_keys_in_order(void **state)
         assert_false(digest_equal(&x, &z));
 }
 
+static void an_entry_has_its_bounds(void **state)
+{
+        struct desk *d = *state;
+        struct effects *rows = effects_new(d->arena), *bytes = effects_new(d->arena);
+        uint8_t *large = arena_zalloc(d->arena, EFFECT_BYTES_MAX);
+        uint8_t key[4];
+
+        for (uint32_t i = 0; i < EFFECT_ROWS_MAX; i++) {
+                put_be32(key, i);
+                effects_put(rows, bytes_of(key, 4), bytes_str("v"));
+        }
+        assert_false(effects_over(rows));
+        effects_put(rows, bytes_str("one more"), bytes_str("v"));
+        assert_true(effects_over(rows));
+        effects_put(bytes, bytes_str("k"), bytes_of(large, EFFECT_BYTES_MAX - 1));
+        assert_false(effects_over(bytes));
+        effects_put(bytes, bytes_str("l"), (struct bytes){ 0 });
+        assert_true(effects_over(bytes));
+        effects_put(bytes, bytes_str("k"), bytes_str("small again"));
+        assert_false(effects_over(bytes));
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -267,6 +289,7 @@ int main(void)
                 CASE(a_trust_record_moves_chain_map_and_bucket),
                 CASE(an_overdue_fact_bears_the_time_it_fell_due),
                 CASE(details_are_joined_and_bounded),
+                CASE(an_entry_has_its_bounds),
                 CASE(the_digest_of_effects_is_over_keys_in_order),
         };
 
