@@ -412,6 +412,40 @@ static void make_sessions(void)
         seed("session_client", "a-day", bytes_of(client, sizeof(client)));
 }
 
+/* ---- acts: point, then (template, odd, edits) each, as the targets read them ---- */
+
+static void make_acts(void)
+{
+        Shuyi__V1__Record r = SHUYI__V1__RECORD__INIT;
+        Shuyi__V1__Value value[4], *values[4];
+        static char *texts[] = { "442000001", "石岐街道", "442000", "4" };
+
+        for (uint8_t point = 0; point < 40; point += 3) {
+                const uint8_t acts[] = { point, 0, 0, 9, 0, 0, 0, 9, 1, (uint8_t)(2 + point % 5), (uint8_t)(3 + point), 4, (uint8_t)(point + 1), 7,
+                                         1, (uint8_t)(2 * point), 9, 2, 0, 5, 6, 7, 8, 9 };
+
+                seed("exchange_apply", arena_printf(a, "from-%u", point), bytes_of(acts, sizeof(acts)));
+        }
+        seed("catalog_rules", "open", HEADED(bytes_str("\1\2\3\4\5\6\7"), 1, 0));
+        seed("catalog_rules", "conditional-edited", HEADED(bytes_str("\1\2\3\4\5\6\7\3\7\11\12\15\22\31"), 0, 6));
+        seed("catalog_rules", "by-chance", HEADED(bytes_str("12345678"), 7));
+        r.op = OP_UPSERT;
+        r.key = "442000001";
+        r.changed_at = SAMPLE_TIME;
+        r.values = values;
+        r.n_values = 4;
+        for (uint32_t i = 0; i < 4; i++) {
+                shuyi__v1__value__init(&value[i]);
+                value[i].item = i + 1;
+                value[i].text = texts[i];
+                values[i] = &value[i];
+        }
+        seed("record", "upsert", HEADED(pack(&r.base), 1));
+        r.op = OP_DELETE;
+        r.n_values = 0;
+        seed("record", "delete", HEADED(pack(&r.base), 0));
+}
+
 int main(int argc, char **argv)
 {
         char path[4096];
@@ -433,6 +467,7 @@ int main(int argc, char **argv)
         make_receipts();
         make_texts();
         make_sessions();
+        make_acts();
         arena_free(a);
         return 0;
 }
