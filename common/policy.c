@@ -367,7 +367,6 @@ bool policy_is(const struct policy *p, enum policy_key k, const char *word)
 bool policy_has(const struct policy *p, enum policy_key k, const char *word)
 {
         assert(keys[k].type == SET);
-        assert(list_holds(keys[k].allowed, bytes_str(word)));
         return list_holds(p->text[k], bytes_str(word));
 }
 

@@ -21,7 +21,7 @@ struct digest policy_digest(const struct policy *p);            /* CTX_POLICY ov
 /* Value of a key by its type.  The key's type is asserted. */
 uint32_t policy_number(const struct policy *p, enum policy_key k);      /* wd and int; date: day number, MM-DD: month * 100 + day; POLICY_NONE */
 bool policy_is(const struct policy *p, enum policy_key k, const char *word);    /* enum and bool: is it this word? */
-bool policy_has(const struct policy *p, enum policy_key k, const char *word);   /* set: does it hold this word? */
+bool policy_has(const struct policy *p, enum policy_key k, const char *word);   /* set: does it hold this word?  Any word may be asked */
 const char *policy_text(const struct policy *p, enum policy_key k);     /* any key: the value as it stands */
 const char *policy_key_name(enum policy_key k);
 const char *policy_key_use(enum policy_key k);          /* for manuals: what it is for, or the section that uses it */
