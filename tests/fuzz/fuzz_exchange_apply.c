@@ -118,7 +118,6 @@ static void check_same(const struct outcome *x, const struct outcome *y)
 static void apply(struct stage *g, const struct entry *e)
 {
         struct state s = map_state_ops(g->state);
-        struct digest before = map_state_digest(g->state), after;
         struct outcome o = { 0 }, again = { 0 };
         int r, r2;
 
@@ -126,8 +125,7 @@ static void apply(struct stage *g, const struct entry *e)
         arena_reset(g->second);
         r = exchange_apply(g->exchange, s, e, g->first, &o);
         r2 = exchange_apply(g->other, s, e, g->second, &again);
-        after = map_state_digest(g->state);
-        REQUIRE(r == r2 && digest_equal(&before, &after));
+        REQUIRE(r == r2);
         if (r < 0) {
                 REQUIRE(r == -EBADMSG && e->claim->kind->class == KIND_SYSTEM && e->link == 0);
                 return;
