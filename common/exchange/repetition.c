@@ -129,7 +129,7 @@ static void settle_ids(struct turn *t)
 
 void repetition_settle(struct turn *t, enum refusal code)
 {
-        if (has_lane(t) && lane_moves(t))
+        if (has_lane(t) && (code == ACCEPTED || lane_moves(t)))
                 settle_lane(t);
         if (code != E_CRED && t->intent->expires_at > t->now.ms && t->intent->expires_at <= t->now.ms + SKEW_MS + EXPIRY_MAX_MS)
                 settle_ids(t);                  /* what is refused for its times will be refused for them again */

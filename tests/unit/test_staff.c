@@ -315,6 +315,7 @@ static void who_may_revoke_whom(void **state)
         const struct party *zhang = city_hire(c, CITY_HEALTH, "zhang", ROLE_USER, 0), *own = city_find(c, "health-officer"), *other = city_find(c, "civil-officer");
 
         assert_refusal(revoke(c, zhang, other, ROLE_DATA_OFFICER, REVOKE_CEASED, 0).code, E_NOT_FOUND);
+        assert_refusal(revoke(c, zhang, c->officer, ROLE_DATA_OFFICER, REVOKE_CEASED, 0).code, E_NOT_FOUND);    /* the authority's officer */
         assert_refusal(revoke(c, zhang, zhang, ROLE_USER, REVOKE_CEASED, 0).code, E_ROLE);
         assert_refusal(revoke(c, zhang, own, ROLE_DATA_OFFICER, 0, 0).code, G_REASON);
         assert_refusal(revoke(c, zhang, own, ROLE_DATA_OFFICER, REVOKE_CEASED, 3).code, G_FIELD);
