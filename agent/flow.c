@@ -2,6 +2,7 @@
 #include "agent/flow.h"
 #include "common/digest.h"
 #include "common/macro.h"
+#include <stdlib.h>
 
 static struct mono_time after_ms(struct mono_time t, uint64_t ms)
 {
@@ -164,6 +165,30 @@ bool flow_receipt_due(const struct flow_unreceipted *u, struct mono_time now, st
                 return false;
         *ret_at = after_ms(u->first, FLOW_RECEIPT_MS);
         return u->nack || u->transfers >= FLOW_RECEIPT_TRANSFERS || now.ns >= ret_at->ns;
+}
+
+bool flow_receipt_expected(enum refusal code, const char *detail, uint64_t *ret_first)
+{
+        static const char prefix[] = "expected=";
+        char *end;
+        uint64_t n;
+
+        if (code != E_STATE && code != E_REPLAY)
+                return false;
+        if (*detail == 0) {
+                *ret_first = 0;
+                return true;
+        }
+        if (strncmp(detail, prefix, sizeof(prefix) - 1) != 0)
+                return false;
+        detail += sizeof(prefix) - 1;
+        if (*detail < '0' || *detail > '9')
+                return false;
+        n = strtoull(detail, &end, 10);
+        if (*end)
+                return false;
+        *ret_first = n;
+        return true;
 }
 
 /* ---- trust ---- */

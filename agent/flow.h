@@ -99,6 +99,11 @@ void flow_unreceipted_add(struct flow_unreceipted *u, struct mono_time now, bool
 /* Due at 256 transfers, 100 ms after the first, or at once with a NACK.  false: not yet; *ret_at when (UINT64_MAX: none waits). */
 bool flow_receipt_due(const struct flow_unreceipted *u, struct mono_time now, struct mono_time *ret_at);
 
+/* A DELIVERY_RECEIPT was refused because the center's cursor stands elsewhere (E_STATE or E_REPLAY, "expected=N": the subscription
+ * began anew under it): true, and the link from which to say it again; 0 where the detail is missing, as in an answer to a
+ * repetition: then the subscription's row has the cursor.  Any other refusal of a receipt is an incident. */
+bool flow_receipt_expected(enum refusal code, const char *detail, uint64_t *ret_first);
+
 /* ---- trust ---- */
 
 struct flow_head { uint64_t trust_seq; struct wall_time accepted_at; struct digest digest; };   /* chain digest; {0}: none seen */

@@ -192,6 +192,27 @@ static void test_when_a_delivery_receipt_is_due(void **state)
         }
 }
 
+static const struct { const char *name; enum refusal code; const char *detail; bool known; uint64_t first; } expectations[] = {
+        { "the center's cursor is elsewhere", E_STATE, "expected=57", true, 57 },
+        { "receipted before", E_REPLAY, "expected=3", true, 3 },
+        { "told again, without its detail", E_REPLAY, "", true, 0 },
+        { "another reason", G_FIELD, "expected=57", false, 0 },
+        { "no number", E_STATE, "expected=", false, 0 },
+        { "a sign", E_STATE, "expected=-1", false, 0 },
+        { "something behind it", E_STATE, "expected=5x", false, 0 },
+        { "beyond the head", E_STATE, "last", false, 0 },
+};
+
+static void test_where_to_receipt_again(void **state)
+{
+        for (size_t i = 0; i < ELEMENTS(expectations); i++) {
+                uint64_t first = 0;
+
+                if (flow_receipt_expected(expectations[i].code, expectations[i].detail, &first) != expectations[i].known || first != expectations[i].first)
+                        FAILED_CASE(expectations[i].name);
+        }
+}
+
 static const struct { const char *name; uint64_t trust_seq, accepted_at, now, max_age, age; enum flow_trust verdict; } judgements[] = {
         { "no head held", 0, 0, 1000000, 300000, 0, FLOW_STALE },
         { "of this moment", 5, 1000000, 1000000, 300000, 0, FLOW_FRESH },
@@ -266,6 +287,7 @@ int main(void)
                 cmocka_unit_test(test_does_a_link_continue_its_stream),
                 cmocka_unit_test(test_a_position_follows_what_it_takes),
                 cmocka_unit_test(test_when_a_delivery_receipt_is_due),
+                cmocka_unit_test(test_where_to_receipt_again),
                 cmocka_unit_test(test_how_fresh_is_trust),
                 cmocka_unit_test(test_a_lower_head_is_never_taken),
                 cmocka_unit_test(test_what_may_be_done_under_stale_trust),
