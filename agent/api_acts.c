@@ -49,7 +49,18 @@ static void act_done(struct job *job, int result)
 
 static unsigned status_of(enum refusal r)
 {
-        return r == E_FORM ? 400 : r == E_CRED || r == E_ROLE ? 403 : 422;
+        return r == E_FORM ? 400 : r == E_CRED || r == E_ROLE ? 403 : r == E_REPLAY ? 409 : 422;
+}
+
+/* What waits may be handed in again, to learn that it waits; what the center has answered is settled. */
+static enum refusal check_repeat(struct state s, struct act_job *j, const char **ret_detail)
+{
+        Shuyi__Agent__ActRow *row;
+
+        if (acts_find(s, j->api.arena, &j->claim->header_digest, &row) <= 0 || row->state != ACT_RECEIVED)
+                return ACCEPTED;
+        *ret_detail = arena_printf(j->api.arena, "seq %llu, %s", (unsigned long long)row->seq, refusal_text(row->code)->code);
+        return E_REPLAY;
 }
 
 /* ?check=no hands in what would be refused here: the center decides, and its refusal is recorded. */
@@ -68,6 +79,8 @@ static bool check_act(struct api *api, struct http_request *rq, struct http_repl
                 refusal = envelope_parse(j->api.arena, wire, &j->claim);
         else
                 refusal = acts_check(api->ag, store_snapshot_state(snapshot), j->api.arena, wire, times_wall(), &j->claim, &detail);
+        if (refusal == ACCEPTED)
+                refusal = check_repeat(store_snapshot_state(snapshot), j, &detail);
         if (refusal == ACCEPTED)
                 return true;
         metrics_inc(api->block, M_ACTS_REFUSED, agent_refusal_index(refusal));

@@ -42,10 +42,10 @@ static const char *const trust_names[] = { [FLOW_FRESH] = "fresh", [FLOW_STALE] 
 
 /* ---- GET /v1/status ---- */
 
-static json_t *link_json(const struct agent_status *s)
+static json_t *session_json(const struct agent_status *s)
 {
-        return json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:I, s:I, s:I, s:o}", "state", link_names[s->link], "refusal", refusal_text(s->link_code)->code, "todo",
-                         s->link_code ? refusal_text(s->link_code)->todo : NULL, "why", s->link_why, "session", (json_int_t)s->session, "log_size",
+        return json_pack("{s:s, s:s*, s:s*, s:I, s:I, s:I, s:I, s:o}", "refusal", refusal_text(s->link_code)->code, "todo",
+                         s->link_code ? refusal_text(s->link_code)->todo : NULL, "why", s->link_why, "number", (json_int_t)s->session, "log_size",
                          (json_int_t)s->log_size, "acts_unsettled", (json_int_t)s->unsettled[0], "links_unsettled", (json_int_t)s->unsettled[1],
                          "connected_at", api_json_time(s->connected_at.ms));
 }
@@ -81,9 +81,10 @@ static void reply_status(struct look *l, struct http_reply *reply)
                 api_fault(reply, "status", r);
                 return;
         }
-        api_reply(reply, 200, json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:b}", "domain", self->domain, "department", self->department, "agent",
+        api_reply(reply, 200, json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "domain", self->domain, "department", self->department, "agent",
                                         api_json_hex(bytes_id(&self->agent)), "credential", api_json_hex(bytes_digest(&self->credential)), "endpoint",
-                                        self->endpoint, "software", "shuyi-agent/" SHUYI_VERSION, "link", link_json(&s), "trust", trust_json(l, row), "outbox",
+                                        self->endpoint, "software", "shuyi-agent/" SHUYI_VERSION, "link", link_names[s.link], "session",
+                                        session_json(&s), "trust", trust_json(l, row), "outbox",
                                         outbox_json(box), "store_ok", s.store_fault == 0));
 }
 

@@ -136,7 +136,7 @@ static int load_credential(struct identity *i, const char *path, struct bytes si
                 return wrong(to, path, "the credential is not an agent's");
         if (!bytes_equal(bytes_of(c->subject->sign_key.data, c->subject->sign_key.len), bytes_of(i->keys.sign_key, 32)) ||
             !bytes_equal(bytes_of(c->subject->link_key.data, c->subject->link_key.len), bytes_of(i->link_key, 32)))
-                return wrong(to, path, "the credential is not of the keys in the key file");
+                fprintf(to, "%s: warning: the credential is not of the keys in the key file; the broker will deny the handshake (E_UNKNOWN_AGENT, R-004)\n", path);
         i->credential = credential_id(bytes_of(s->credential.data, s->credential.len));
         memcpy(i->agent.b, c->subject->id.data, sizeof(i->agent.b));
         snprintf(i->domain, sizeof(i->domain), "%s", c->subject->domain);

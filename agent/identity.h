@@ -26,8 +26,8 @@ struct identity {
         uint8_t link_key[32];
 };
 
-/* Loads and checks all: keys open and of an agent, credential of these keys, anchor of the credential's domain.  What is wrong
- * is printed to `to`.  *ret is for identity_fini. */
+/* Loads and checks all: keys open and of an agent, an agent's credential, an anchor of its domain.  What is wrong is printed to
+ * `to`; a credential of other keys is only warned of, since the broker's doorkeeper decides who is known.  *ret is for identity_fini. */
 int identity_load(const struct config *c, FILE *to, struct identity *ret);
 void identity_fini(struct identity *i);         /* {0} is fine */
 
