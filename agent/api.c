@@ -63,10 +63,10 @@ void api_problem(struct http_reply *reply, unsigned status, const char *code, co
 void api_refuse(struct http_reply *reply, unsigned status, enum refusal refusal, const char *detail)
 {
         const struct refusal_text *t = refusal_text(refusal);
-        char text[900];
 
-        snprintf(text, sizeof(text), "%s%s%s", detail ? detail : "", detail && *detail && *t->todo ? ": " : "", t->todo);
-        http_reply_problem(reply, status, t->code, t->english, text);
+        api_reply(reply, status, json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "type", "about:blank", "title", t->english, "status", (int)status, "code", t->code,
+                                           "refusal", t->code, "detail", detail ? detail : "", "todo", t->todo));
+        reply->type = "application/problem+json";
 }
 
 void api_fault(struct http_reply *reply, const char *what, int fault)

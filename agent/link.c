@@ -110,7 +110,7 @@ static int run_read(struct agent *ag, struct arena *a, struct job *job)
         m.key = keep_binary(r->key);
         m.after = keep_binary(r->after);
         m.query = keep_binary(r->query);
-        m.need_seq = r->need_seq;
+        m.need_seq = r->need_seq > l->seen_seq ? r->need_seq : l->seen_seq;     /* nobody reads behind what he was told */
         if (link_send(l, FRAME_READ, &m.base) < 0)
                 return -ENOTCONN;
         r->ag_link = l;

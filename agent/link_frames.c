@@ -114,6 +114,8 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
                 item.row = receipt->rows[i];
                 if (item.row->lane >= SESSION_LANES || link_item(l, run_row, &item) < 0)
                         continue;
+                if (item.row->seq > l->seen_seq)
+                        l->seen_seq = item.row->seq;
                 l->settled[l->settled_n].lane = item.row->lane;
                 l->settled[l->settled_n++].number = item.row->outbox_seq;
                 l->work++;
@@ -157,6 +159,8 @@ static void take_parcel(struct link *l, uint64_t number, const Shuyi__V1__Parcel
         if (l->parcels_blocked)
                 return;
         l->work++;
+        if (p->seq > l->seen_seq)
+                l->seen_seq = p->seq;
         r = link_item(l, run_parcel, p);
         if (r == -EBADMSG && p->type != PARCEL_TRUST) {
                 log_event(LOG_ERR, "link.parcel_bad", log_u64("type", p->type), log_u64("cursor", p->cursor));
