@@ -21,7 +21,7 @@ struct rows rows_of(struct turn *t)
 {
         static const struct state_ops ops = { turn_state_get, turn_state_next };
 
-        return (struct rows){ .state = { &ops, t }, .arena = t->arena, .fault = t->fault };
+        return (struct rows){ .state = { &ops, t }, .arena = t->arena, .fault = t->fault, .turn = t };
 }
 
 void *turn_new_matter(struct turn *t, size_t n)
@@ -33,6 +33,13 @@ void *turn_new_matter(struct turn *t, size_t n)
         return p;
 }
 
+static void fail(struct rows *r, int fault)
+{
+        r->fault = fault;
+        if (r->turn && r->turn->fault == 0)
+                r->turn->fault = fault;
+}
+
 static struct bytes key_of(struct rows *r, enum table table, const struct bytes *parts, size_t n)
 {
         size_t length = 1, at = 1;
@@ -42,7 +49,7 @@ static struct bytes key_of(struct rows *r, enum table table, const struct bytes 
                 length += parts[i].n;
         p = arena_alloc(r->arena, length);
         if (!p) {
-                r->fault = -ENOMEM;
+                fail(r, -ENOMEM);
                 return (struct bytes){ 0 };
         }
         p[0] = (uint8_t)table;
@@ -66,7 +73,7 @@ static bool find(struct rows *r, enum table table, const struct bytes *parts, si
                 return false;
         found = r->state.ops->get(r->state.ctx, key, ret);
         if (found < 0)
-                r->fault = found;
+                fail(r, found);
         return found > 0;
 }
 
@@ -80,7 +87,7 @@ void *rows_get(struct rows *r, const ProtobufCMessageDescriptor *d, enum table t
                 return NULL;
         row = protobuf_c_message_unpack(d, arena_allocator(r->arena), value.n, value.n ? value.p : &nothing);
         if (!row)
-                r->fault = arena_failed(r->arena) ? -ENOMEM : -EBADMSG;
+                fail(r, arena_failed(r->arena) ? -ENOMEM : -EBADMSG);
         return row;
 }
 
@@ -91,7 +98,7 @@ bool rows_get_digest(struct rows *r, enum table table, const struct bytes *parts
         if (!find(r, table, parts, n, &value))
                 return false;
         if (!bytes_copy_exact(value, ret->b, DIGEST_BYTES)) {
-                r->fault = -EBADMSG;
+                fail(r, -EBADMSG);
                 return false;
         }
         return true;
@@ -163,7 +170,7 @@ Shuyi__V1__Credential *rows_open_credential(struct rows *r, const Shuyi__V1__Cre
                                                              row->credential.len, row->credential.data);
 
         if (!c || !c->subject) {
-                r->fault = arena_failed(r->arena) ? -ENOMEM : -EBADMSG;
+                fail(r, arena_failed(r->arena) ? -ENOMEM : -EBADMSG);
                 return NULL;
         }
         return c;

@@ -5,7 +5,7 @@
 #pragma once
 #include "common/exchange/turn.h"
 
-struct rows { struct state state; struct arena *arena; int fault; };
+struct rows { struct state state; struct arena *arena; int fault; struct turn *turn; };   /* turn: who else must know of a fault; may be NULL */
 
 /* Over the turn's own effects, then the state.  Faults also stick in the turn. */
 struct rows rows_of(struct turn *t);
