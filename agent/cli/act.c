@@ -67,7 +67,7 @@ int act_begin(struct cli *c, enum kind_number kind, struct act *ret)
         const char *domain = json_string_value(json_object_get(status, "domain"));
         const char *department = json_string_value(json_object_get(status, "department"));
         if (http != 200 || !domain || !department || !id) {
-                int code = http != 200 ? client_problem(http, status) : CLI_FAILED;
+                int code = http != 200 ? client_problem(c, http, status) : CLI_FAILED;
                 json_decref(status);
                 return code;
         }
@@ -153,7 +153,7 @@ static bool agreed(struct cli *c, enum role capacity)
 
 /* ---- signing ---- */
 
-int act_credential(struct cli *c, const struct keyfile *key, struct digest *ret)
+int act_credential(struct cli *c, const struct keyfile *key, struct digest *ret, struct wall_time *ret_not_after)
 {
         json_t *answer = NULL;
         long status;
@@ -162,9 +162,14 @@ int act_credential(struct cli *c, const struct keyfile *key, struct digest *ret)
         if (!path || client_call(c, "GET", path, NULL, &status, &answer) < 0)
                 return CLI_FAILED;
         const char *id = json_string_value(json_object_get(answer, "credential"));
-        int code = status != 200 ? client_problem(status, answer) : CLI_OK;
+        int code = status != 200 ? client_problem(c, status, answer) : CLI_OK;
         if (code == CLI_OK && (!id || strlen(id) != 2 * DIGEST_BYTES || !hex_parse(id, ret->b, DIGEST_BYTES))) {
                 cli_error("the agent knows no credential of this key");
+                code = CLI_FAILED;
+        }
+        const char *end = json_string_value(json_object_get(answer, "not_after"));
+        if (code == CLI_OK && ret_not_after && (!end || !times_parse_utc(end, ret_not_after))) {
+                cli_error("the agent does not say when this key's credential ends");
                 code = CLI_FAILED;
         }
         json_decref(answer);
@@ -202,7 +207,7 @@ static int sign(struct cli *c, struct bytes wire, struct bytes *ret)
         _cleanup_(keyfile_fini) struct keyfile key = { 0 };
         if (signer_open(c, cli_option(c, "key"), &key) < 0)
                 return CLI_FAILED;
-        code = act_credential(c, &key, &credential);
+        code = act_credential(c, &key, &credential, NULL);
         if (code == CLI_OK)
                 *ret = envelope_sign(c->arena, wire, &credential, capacity, secret_peek(key.sign));
         if (code == CLI_OK && !ret->p) {
@@ -257,7 +262,7 @@ static int wait_for_receipt(struct cli *c, const char *digest, uint64_t seconds,
                 if (!path || client_call(c, "GET", path, NULL, &status, ret) < 0)
                         return CLI_FAILED;
                 if (status != 200) {
-                        int code = client_problem(status, *ret);
+                        int code = client_problem(c, status, *ret);
                         json_decref(TAKE(*ret));
                         return code;
                 }
@@ -282,7 +287,7 @@ int act_send(struct cli *c, struct bytes wire)
         if (client_call(c, "POST", "/v1/acts", json_pack("{s:s}", "envelope", client_base64(c, wire)), &status, &answer) < 0)
                 return CLI_FAILED;
         const char *digest = json_string_value(json_object_get(answer, "digest"));
-        int code = status == 202 && digest ? wait_for_receipt(c, digest, seconds, &end) : client_problem(status, answer);
+        int code = status == 202 && digest ? wait_for_receipt(c, digest, seconds, &end) : client_problem(c, status, answer);
         if (end)
                 cli_print(c, end, print_act);
         json_decref(answer);
@@ -305,7 +310,7 @@ static int leave_draft(struct cli *c, struct bytes wire)
 
         if (client_call(c, "POST", "/v1/drafts", json_pack("{s:s}", "envelope", client_base64(c, wire)), &status, &answer) < 0)
                 return CLI_FAILED;
-        int code = status == 201 || status == 200 || status == 202 ? CLI_WAITS : client_problem(status, answer);
+        int code = status == 201 || status == 200 || status == 202 ? CLI_WAITS : client_problem(c, status, answer);
         if (code == CLI_WAITS && envelope_parse(c->arena, wire, &claim) == ACCEPTED) {
                 enum role next = signers_of(claim->intent->kind)[claim->signers_n];
                 cli_print(c, json_pack("{s:s, s:s, s:s}", "state", "draft", "draft", client_hex(c, bytes_digest(&claim->header_digest)),

@@ -7,6 +7,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/signer.h"
 #include "common/envelope.h"
+#include "common/times.h"
 
 #define ACT_OPTIONS \
         SIGNER_OPTIONS, \
@@ -31,8 +32,8 @@ int act_send(struct cli *c, struct bytes wire);
 /* Shows an envelope as people read it. */
 int act_show(struct cli *c, struct bytes wire, FILE *out);
 
-/* Credential id of a key, as the agent's directory has it.  An exit code. */
-int act_credential(struct cli *c, const struct keyfile *key, struct digest *ret);
+/* Credential id of a key, as the agent's directory has it, and when it ends (may be NULL).  An exit code. */
+int act_credential(struct cli *c, const struct keyfile *key, struct digest *ret, struct wall_time *ret_not_after);
 
 /* Operands: exactly n bytes of hex, or "RESOURCE" such as 300001/1.  0, or -1 after a message. */
 int act_hex(struct cli *c, const char *text, const char *what, size_t n, ProtobufCBinaryData *ret);

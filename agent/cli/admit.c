@@ -59,11 +59,10 @@ static int write_welcome(struct cli *c, Shuyi__V1__SignedCredential *credential)
 }
 
 /* The credential that the filing asks for, by the registrar's key. */
-static Shuyi__V1__SignedCredential *issue_for(struct cli *c, const Shuyi__V1__FilingRow *row, const struct keyfile *key, const struct digest *registrar, uint64_t days)
+static Shuyi__V1__SignedCredential *issue_for(struct cli *c, const Shuyi__V1__FilingRow *row, const struct issuer *by, uint64_t days)
 {
         Shuyi__V1__JoinFile join = SHUYI__V1__JOIN_FILE__INIT;
         struct issue issue = { .join = &join, .valid_days = (uint32_t)days };
-        struct issuer by = { .id = *registrar, .secret = secret_peek(key->sign) };
         const Shuyi__V1__Staff *staff = row->filing->staff;
         const char *person = cli_option(c, "person");
         ProtobufCBinaryData id;
@@ -78,14 +77,14 @@ static Shuyi__V1__SignedCredential *issue_for(struct cli *c, const Shuyi__V1__Fi
         }
         for (size_t i = 0; staff && i < staff->n_roles && i < ELEMENTS(issue.roles); i++)
                 issue.roles[issue.roles_n++] = staff->roles[i];
-        return issue_credential(c, &issue, &by);
+        return issue_credential(c, &issue, by);
 }
 
 int admit_accept(struct cli *c, const char *filing)
 {
         Shuyi__V1__AcceptBody body = SHUYI__V1__ACCEPT_BODY__INIT;
         _cleanup_(keyfile_fini) struct keyfile key = { 0 };
-        struct digest registrar;
+        struct issuer by = { 0 };
         struct act act;
         uint64_t days;
         int code = cli_number(c, "days", 1, 3660, 365, &days) < 0 ? CLI_USAGE : act_begin(c, KIND_ACCEPT, &act);
@@ -97,8 +96,9 @@ int admit_accept(struct cli *c, const char *filing)
         const Shuyi__V1__FilingRow *row = find_filing(c, act.intent.object);
         if (!row || signer_open(c, cli_option(c, "key"), &key) < 0)
                 return CLI_FAILED;
-        code = act_credential(c, &key, &registrar);
-        body.credential = code == CLI_OK ? issue_for(c, row, &key, &registrar, days) : NULL;
+        by.secret = secret_peek(key.sign);
+        code = act_credential(c, &key, &by.id, &by.not_after);
+        body.credential = code == CLI_OK ? issue_for(c, row, &by, days) : NULL;
         if (!body.credential)
                 return code == CLI_OK ? CLI_FAILED : code;
         act.body = &body.base;

@@ -104,18 +104,19 @@ int client_post_bytes(struct cli *c, const char *path, const char *idempotency_k
         return call(c, "POST", path, idempotency_key, body, ret_status, ret);
 }
 
-int client_problem(long status, const json_t *answer)
+int client_problem(const struct cli *c, long status, const json_t *answer)
 {
         const char *title = json_string_value(json_object_get(answer, "title"));
         const char *detail = json_string_value(json_object_get(answer, "detail"));
-        const char *refusal = json_string_value(json_object_get(answer, "refusal"));
-        const char *todo = json_string_value(json_object_get(answer, "todo"));
+        const char *code = json_string_value(json_object_get(answer, "code"));
 
-        cli_error("%s%s%s%s%s (HTTP %ld)", refusal ? refusal : "", refusal ? ": " : "", title ? title : "the agent refused",
-                  detail && *detail ? ": " : "", detail ? detail : "", status);
-        if (todo && *todo)
-                fprintf(stderr, "What to do: %s\n", todo);
-        return refusal ? CLI_REFUSED : CLI_FAILED;
+        if (c->json && answer) {
+                json_dumpf(answer, stdout, JSON_COMPACT);
+                putchar('\n');
+        }
+        cli_error("%s%s%s%s%s (HTTP %ld)", code ? code : "", code ? ": " : "", title ? title : "the agent refused", detail && *detail ? ": " : "",
+                  detail ? detail : "", status);
+        return code ? CLI_REFUSED : CLI_FAILED;
 }
 
 char *client_base64(struct cli *c, struct bytes b)
@@ -182,7 +183,7 @@ int client_read(struct cli *c, const struct client_query *q, int (*row)(struct c
 
                 if (client_call(c, "POST", "/v1/read", query_json(c, q, after), &status, &answer) < 0)
                         return CLI_FAILED;
-                int code = status == 200 ? CLI_OK : client_problem(status, answer);
+                int code = status == 200 ? CLI_OK : client_problem(c, status, answer);
                 json_int_t refusal = json_integer_value(json_object_get(answer, "code"));
                 if (code == CLI_OK && refusal != 0) {
                         cli_error("%s: %s", refusal_text((uint32_t)refusal)->code, refusal_text((uint32_t)refusal)->english);

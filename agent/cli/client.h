@@ -9,8 +9,9 @@
 int client_call(struct cli *c, const char *method, const char *path, json_t *body, long *ret_status, json_t **ret);
 /* The same with an idempotency key and raw JSON bytes. */
 int client_post_bytes(struct cli *c, const char *path, const char *idempotency_key, struct bytes body, long *ret_status, json_t **ret);
-/* Prints a problem document (RFC 9457) and answers the exit code: CLI_REFUSED where it holds a refusal, else CLI_FAILED. */
-int client_problem(long status, const json_t *answer);
+/* Prints a problem document (RFC 9457; with --json also to stdout) and answers the exit code: CLI_REFUSED where it names a
+ * refusal, else CLI_FAILED. */
+int client_problem(const struct cli *c, long status, const json_t *answer);
 
 /* All rows of a read, page by page: calls `row` with each row's bytes until it answers other than 0.  Answers an exit code. */
 struct client_query { uint32_t what; struct bytes key; uint64_t need_seq; struct bytes signed_query; };

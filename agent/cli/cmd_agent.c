@@ -73,7 +73,7 @@ static int agent_status(struct cli *c)
         if (client_call(c, "GET", "/v1/status", NULL, &status, &answer) < 0)
                 return CLI_FAILED;
         if (status != 200) {
-                int code = client_problem(status, answer);
+                int code = client_problem(c, status, answer);
                 json_decref(answer);
                 return code;
         }

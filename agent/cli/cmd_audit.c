@@ -62,7 +62,7 @@ static int sign_query(struct cli *c, struct bytes key, struct bytes *ret)
         struct bytes wire = envelope_draft(c->arena, &act.intent, (struct bytes){ 0 });
         if (!wire.p || signer_open(c, cli_option(c, "key"), &file) < 0)
                 return CLI_FAILED;
-        code = act_credential(c, &file, &credential);
+        code = act_credential(c, &file, &credential, NULL);
         if (code == CLI_OK)
                 *ret = envelope_sign(c->arena, wire, &credential, ROLE_AUDIT_OFFICER, secret_peek(file.sign));
         return code;

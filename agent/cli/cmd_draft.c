@@ -21,7 +21,7 @@ static int draft_list(struct cli *c)
         if (client_call(c, "GET", "/v1/drafts", NULL, &status, &answer) < 0)
                 return CLI_FAILED;
         if (status != 200) {
-                int code = client_problem(status, answer);
+                int code = client_problem(c, status, answer);
                 json_decref(answer);
                 return code;
         }
@@ -41,7 +41,7 @@ static int fetch(struct cli *c, struct bytes *ret)
                 return CLI_USAGE;
         if (client_call(c, "GET", arena_printf(c->arena, "/v1/drafts/%s", c->operands[0]), NULL, &status, &answer) < 0)
                 return CLI_FAILED;
-        int code = status == 200 ? CLI_OK : client_problem(status, answer);
+        int code = status == 200 ? CLI_OK : client_problem(c, status, answer);
         if (code == CLI_OK) {
                 *ret = client_unbase64(c, json_string_value(json_object_get(answer, "envelope")));
                 if (!ret->p || envelope_parse(c->arena, *ret, &claim) != ACCEPTED || memcmp(claim->header_digest.b, digest.data, DIGEST_BYTES) != 0) {
@@ -76,7 +76,7 @@ static int draft_drop(struct cli *c)
 
         if (client_call(c, "DELETE", arena_printf(c->arena, "/v1/drafts/%s", c->operands[0]), NULL, &status, &answer) < 0)
                 return CLI_FAILED;
-        int code = status < 300 ? CLI_OK : client_problem(status, answer);
+        int code = status < 300 ? CLI_OK : client_problem(c, status, answer);
         json_decref(answer);
         return code;
 }

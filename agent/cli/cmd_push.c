@@ -44,7 +44,7 @@ static int send_batch(struct push *p)
                 if (status == 429)
                         nanosleep(&(struct timespec){ 0, PATIENCE_NS }, NULL);
                 else
-                        code = status == 202 ? CLI_OK : client_problem(status, answer);
+                        code = status == 202 ? CLI_OK : client_problem(p->c, status, answer);
                 json_decref(TAKE(answer));
         }
         free(text);
@@ -183,7 +183,7 @@ static int push_status(struct cli *c)
         if (client_call(c, "GET", arena_printf(c->arena, "/v1/pushes/%s", c->operands[0]), NULL, &status, &answer) < 0)
                 return CLI_FAILED;
         if (status != 200) {
-                int code = client_problem(status, answer);
+                int code = client_problem(c, status, answer);
                 json_decref(answer);
                 return code;
         }

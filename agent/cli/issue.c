@@ -121,6 +121,8 @@ Shuyi__V1__SignedCredential *issue_credential(struct cli *c, const struct issue 
         credential.issued_at = times_wall().ms;
         credential.not_before = credential.issued_at;
         credential.not_after = credential.not_before + i->valid_days * DAY_MS;
+        if (by->not_after.ms && credential.not_after > by->not_after.ms)
+                credential.not_after = by->not_after.ms;
         credential.issuer = binary(bytes_digest(&by->id));
         if (i->registrar) {
                 may_issue_fill(&may, r->domain);

@@ -2,12 +2,14 @@
 #pragma once
 #include "agent/cli/cli.h"
 #include "common/credential.h"
+#include "common/times.h"
 #include "common/words.h"
 #include "proto/identity.pb-c.h"
 
 struct issuer {
         struct digest id;               /* credential id, or root key id */
         const uint8_t *secret;          /* 64, borrowed */
+        struct wall_time not_after;     /* what is issued ends no later; {0}: a root, which does not end */
 };
 
 struct issue {

@@ -96,7 +96,7 @@ class Agent(Process):
             return {}
 
     def linked(self):
-        return self.status().get("link") == "up"
+        return self.status().get("link", {}).get("state") == "up"
 
     def agent_id(self):
         return self.status()["agent"]
