@@ -276,7 +276,7 @@ static void refuse_read(struct front *f, struct peer *p, uint32_t number)
         send_frame(f, p, FRAME_PAGE, &page.base);
 }
 
-static void ask(struct front *f, struct peer *p, struct link_frame **frame, struct arena **arena, const Shuyi__V1__Read *read)
+static void ask(struct front *f, struct peer *p, struct link_frame **frame, struct arena **arena, Shuyi__V1__Read *read)
 {
         struct question *q = calloc(1, sizeof(*q));
 

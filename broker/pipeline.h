@@ -124,7 +124,7 @@ struct question {
         char department[19];
         struct link_frame *frame;       /* owns what `read` borrows */
         struct arena *arena;
-        const Shuyi__V1__Read *read;
+        Shuyi__V1__Read *read;
         struct mono_time until;         /* how long need_seq is waited for */
         struct question *next;
 };

@@ -162,15 +162,23 @@ static void ask_commit(struct reads *self)
                 free(w);
 }
 
+/* An answer holds all that was acknowledged to anybody before the question came, so that who is told of an act finds it,
+ * whichever agent asks.  Only a named seq hurries the commit. */
 static void take(struct reads *self, struct question *q)
 {
+        uint64_t synced = atomic_load(&self->broker->synced);
+        bool hurry = q->read->need_seq > atomic_load(&self->broker->committed);
+
+        if (q->read->need_seq < synced)
+                q->read->need_seq = synced;
         if (q->read->need_seq <= atomic_load(&self->broker->committed)) {
                 answer(self, q);
                 return;
         }
         q->next = self->waiting;
         self->waiting = q;
-        ask_commit(self);
+        if (hurry)
+                ask_commit(self);
 }
 
 static void refuse_late(struct reads *self, struct question *q)

@@ -19,8 +19,8 @@ def entry(provider, contact, reviewer, approver):
         "format_detail": "postgresql", "items": [{**i, "sensitivity": "PUBLIC", "source_role": "AUTHORITATIVE"} for i in ITEMS],
         "share_type": "UNCONDITIONAL", "share_methods": ["DB_PUSH"], "use_classes": ["ADMIN_BASIS", "WORK_REFERENCE", "DATA_CHECK"],
         "use_requirement": "用于本部门履职。", "sample": [{"values": ["440000000000", "示例省", "province", ""]}],
-        "open_type": "NOT_OPEN", "update_cycle": "REALTIME", "acquisition": "BY_BUSINESS", "grade": 1,
-        "secrecy_review": {"reviewer": reviewer, "approver": approver, "date": today, "conclusion": 1},
+        "open_type": "NOT_OPEN", "update_cycle": "REALTIME", "acquisition": "BY_BUSINESS", "grade": "L1",
+        "secrecy_review": {"reviewer": reviewer, "approver": approver, "date": today, "conclusion": "NOT_SECRET"},
         "base_db": "GEO_SPATIAL", "items_changed_on": today,
     }
 
@@ -31,7 +31,7 @@ def conditional(base):
         **{k: v for k, v in base.items() if k != "base_db"},
         "resource_code": "301001", "resource_name": "区划管理明细", "class_level": "DEPARTMENT", "class_path": "部门/民政/区划管理/明细",
         "abstract": "区划管理业务库明细，供有明确业务需要的部门按项申请使用。",
-        "items": [{**i, "sensitivity": "INTERNAL", "source_role": "SECONDARY"} for i in ITEMS], "grade": 2,
+        "items": [{**i, "sensitivity": "INTERNAL", "source_role": "SECONDARY"} for i in ITEMS], "grade": "L2",
         "share_type": "CONDITIONAL", "share_condition": "用于公共卫生网格与区划对应的业务系统", "share_scope": "class GOV_DEPT : ANY : ALL",
         "share_basis": [{"level": "MUNICIPAL_DOC", "title": "中山市政务数据管理办法", "number": "中山市人民政府令第16号", "article": "第二十条第二款"}],
     }
