@@ -276,7 +276,7 @@ static void refuse_read(struct front *f, struct peer *p, uint32_t number)
         send_frame(f, p, FRAME_PAGE, &page.base);
 }
 
-static void ask(struct front *f, struct peer *p, struct link_frame **frame, struct arena **arena, Shuyi__V1__Read *read)
+static void ask(struct front *f, struct peer *p, struct link_frame **frame, struct arena **arena, const Shuyi__V1__Read *read)
 {
         struct question *q = calloc(1, sizeof(*q));
 
@@ -287,6 +287,7 @@ static void ask(struct front *f, struct peer *p, struct link_frame **frame, stru
         q->agent = p->agent;
         memcpy(q->department, p->department, sizeof(q->department));
         q->read = read;
+        q->need_seq = read->need_seq;
         q->until.ns = f->now.ns + 10000000000ull;
         if (p->questions >= QUESTIONS_A_LINK || question_queue_try_push(&f->broker->questions, q) < 0) {
                 free(q);

@@ -124,7 +124,8 @@ struct question {
         char department[19];
         struct link_frame *frame;       /* owns what `read` borrows */
         struct arena *arena;
-        Shuyi__V1__Read *read;
+        const Shuyi__V1__Read *read;
+        uint64_t need_seq;              /* the answer must hold this entry */
         struct mono_time until;         /* how long need_seq is waited for */
         struct question *next;
 };

@@ -167,11 +167,11 @@ static void ask_commit(struct reads *self)
 static void take(struct reads *self, struct question *q)
 {
         uint64_t synced = atomic_load(&self->broker->synced);
-        bool hurry = q->read->need_seq > atomic_load(&self->broker->committed);
+        bool hurry = q->need_seq > atomic_load(&self->broker->committed);
 
-        if (q->read->need_seq < synced)
-                q->read->need_seq = synced;
-        if (q->read->need_seq <= atomic_load(&self->broker->committed)) {
+        if (q->need_seq < synced)
+                q->need_seq = synced;
+        if (q->need_seq <= atomic_load(&self->broker->committed)) {
                 answer(self, q);
                 return;
         }
@@ -200,7 +200,7 @@ static void look_again(struct reads *self)
         self->waiting = NULL;
         for (; list; list = next) {
                 next = list->next;
-                if (list->read->need_seq <= committed) {
+                if (list->need_seq <= committed) {
                         answer(self, list);
                 } else if (now >= list->until.ns) {
                         refuse_late(self, list);

@@ -114,7 +114,7 @@ static bool read_signer(struct claim *c, struct bytes b)
                 }
         }
         for (unsigned i = 0; i < c->signers_n; i++)
-                if (digest_equal(&c->signers[i].credential, &s->credential))
+                if (digest_equal(&c->signers[i].credential, &s->credential) && c->signers[i].capacity == s->capacity)
                         return false;
         c->signers_n++;
         return named && s->signature.n == SIGNATURE_BYTES && word_known(LIST_role, s->capacity);

@@ -103,7 +103,7 @@ static void check_agent(struct cli *c, struct finding *f)
         json_t *answer = NULL;
         long status;
         int r = client_call(c, "GET", "/v1/status", NULL, &status, &answer);
-        const char *link = json_string_value(json_object_get(json_object_get(answer, "link"), "state"));
+        const char *link = json_string_value(json_object_get(answer, "link"));
 
         f->good = r == 0 && status == 200;
         snprintf(f->text, sizeof f->text, "%s%s%s", f->good ? "the agent answers" : "the agent does not answer", link ? ", link " : "", link ? link : "");

@@ -91,12 +91,13 @@ class Agent(Process):
 
     def status(self):
         try:
-            return self.call("GET", "/v1/status")[1]
+            status, answer = self.call("GET", "/v1/status")
+            return answer if status == 200 else {}
         except (OSError, http.client.HTTPException):
             return {}
 
     def linked(self):
-        return self.status().get("link", {}).get("state") == "up"
+        return self.status().get("link") == "up"
 
     def agent_id(self):
         return self.status()["agent"]

@@ -18,7 +18,9 @@ class Source:
     """The business system's own table: what every consumer must end up with."""
 
     def __init__(self, seed):
-        self.random, self.rows, self.sent, self.next_village = random.Random(seed), {}, 0, 990
+        self.random, self.rows, self.sent = random.Random(seed), {}, 0
+        self.villages = {r["code"]: r for r in divisions() if r["level"] == "village"}
+        self.codes = sorted(self.villages)
 
     def upsert(self, row):
         self.rows[row["code"]] = dict(row)
@@ -34,12 +36,9 @@ class Source:
         return [self.upsert(row) for row in divisions()]
 
     def change(self):
-        """One change: mostly a renamed village, sometimes a new one, sometimes one that is dissolved."""
-        roll = self.random.random()
-        villages = self.villages = [c for c in self.rows if len(c) == 12] if self.sent % 500 == 0 or not hasattr(self, "villages") else self.villages
-        code = self.random.choice(villages)
-        if roll < 0.1 and code in self.rows:
+        """One change: mostly a renamed village, sometimes one that is dissolved or comes back."""
+        code = self.random.choice(self.codes)
+        if code in self.rows and self.random.random() < 0.1:
             return self.delete(code)
-        base = self.rows.get(code) or {"code": code, "level": "village", "parent": code[:9], "name": "新村"}
-        name = base["name"].split("#")[0] + f"#{self.random.randrange(10**6)}"
-        return self.upsert({**base, "name": name})
+        village = self.villages[code]
+        return self.upsert({**village, "name": f"{village['name']}#{self.random.randrange(10**6)}"})

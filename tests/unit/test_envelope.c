@@ -94,8 +94,12 @@ static void test_R_130_a_signature_under_another_credential_is_refused(void **st
         assert_int_equal(envelope_verify(a, message_pack(a, &m->base), &known, &c), E_CRED);
         m->signatures[0]->credential.data = unknown.id.b;
         assert_int_equal(envelope_verify(a, message_pack(a, &m->base), &known, &c), E_CRED);
-        m->signatures[0]->credential.data = m->signatures[1]->credential.data;
-        assert_int_equal(envelope_verify(a, message_pack(a, &m->base), &known, &c), E_FORM);    /* one signer twice */
+        uint32_t capacity = first->capacity;
+        first->credential.data = m->signatures[1]->credential.data;
+        assert_int_equal(envelope_verify(a, message_pack(a, &m->base), &known, &c), E_CRED);    /* one signer in two capacities: for the rules, if it held */
+        first->capacity = m->signatures[1]->capacity;
+        assert_int_equal(envelope_verify(a, message_pack(a, &m->base), &known, &c), E_FORM);    /* one signer twice in one */
+        first->capacity = capacity;
         m->signatures[0]->credential.data = own;
         assert_int_equal(envelope_verify(a, message_pack(a, &m->base), &known, &c), ACCEPTED);
         m->signatures[0] = m->signatures[1];
