@@ -441,9 +441,32 @@ static void make_acts(void)
                 values[i] = &value[i];
         }
         seed("record", "upsert", HEADED(pack(&r.base), 1));
+        seed("view", "record", HEADED(pack(&r.base), 1));
         r.op = OP_DELETE;
         r.n_values = 0;
         seed("record", "delete", HEADED(pack(&r.base), 0));
+}
+
+static void make_shell(void)
+{
+        static const uint8_t torn[] = { 1, 1, 0x40, 0x20, 9, 0, 0, 2 }, flipped[] = { 1, 0, 0, 0x18, 3, 0, 0, 4 }, moved[] = { 1, 0, 0, 0x20, 200, 0, 0x10, 3, 1, 0, 1, 8, 0, 2, 1 };
+        static const uint8_t lost[] = { 16, 0, 0, 0, 0, 0, 0, 1 }, whole[] = { 1 }, read_only[] = { 3, 1, 0, 0x30, 0, 0, 0, 0 };
+
+        seed("segment", "torn", bytes_of(torn, sizeof(torn)));
+        seed("segment", "flipped", bytes_of(flipped, sizeof(flipped)));
+        seed("segment", "moved", bytes_of(moved, sizeof(moved)));
+        seed("segment", "lost", bytes_of(lost, sizeof(lost)));
+        seed("segment", "whole", bytes_of(whole, sizeof(whole)));
+        seed("segment", "read-only", bytes_of(read_only, sizeof(read_only)));
+        seed_text("config", "all", "domain: '442000'\nname: 数驿\nlink:\n  listen: tcp://127.0.0.1:7711\n  credit: 512KiB\n  peers: 12\n  wait: 10min\n"
+                                   "demo: true\nstore: data\nhosts: [a, b]\nsources:\n  - dsn: one\n    poll: 5s\n  - {dsn: two}\n");
+        seed_text("config", "alias", "domain: &d '442000'\nname: *d\n");
+        seed_text("config", "errors", "link: {peers: 010, listen: [], nobody: 1}\nhosts: x\n--- \n{}\n");
+        seed_text("http", "get", "GET /v1/things/7?q=a%20b HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: k\r\n\r\n");
+        seed_text("http", "post", "POST /v1/things/7/parts/a%2Fb HTTP/1.1\r\nHost: shuyi\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+        seed_text("http", "chunked", "POST /v1/things/7/parts/x HTTP/1.1\r\nHost: shuyi\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+        seed("peek", "get", sample_get(a));
+        seed("view", "json", HEADED(bytes_str("{\"code\":\"442000001\",\"name\":\"石岐街道\",\"parent_code\":\"442000\",\"level\":\"4\"}"), 0));
 }
 
 int main(int argc, char **argv)
@@ -468,6 +491,7 @@ int main(int argc, char **argv)
         make_texts();
         make_sessions();
         make_acts();
+        make_shell();
         arena_free(a);
         return 0;
 }
