@@ -108,6 +108,10 @@ int segment_reader_bytes(struct segment_reader *r, uint64_t offset, size_t n, co
 
         if (offset > r->size || n > r->size - offset)
                 return 0;
+        if (n == 0) {
+                *ret = (const uint8_t *)"";
+                return 1;                       /* there may be no buffer yet */
+        }
         if (r->filled == 0 || offset < r->at || offset - r->at > r->filled || n > r->filled - (size_t)(offset - r->at)) {
                 e = reader_fill(r, offset, n);
                 if (e < 0)
