@@ -1,0 +1,129 @@
+/* core: the load on the broker's core, from outbox to inbox.
+ *
+ * Plays the provider's and the consumer's agent against a real broker, over CURVE, in two processes.  Every envelope is
+ * sealed, signed and on the outbox's disk before it is sent; verified, opened, its records checked and on the inbox's disk
+ * before it counts as delivered.  Prints name, value, unit (tab-separated); any refusal or gap ends it with status 1. */
+#include "core.h"
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+        "core [options] PROVIDER.yaml CONSUMER.yaml GRANT DIRECTORY\n"
+        "  --records N    records of 1 KiB an envelope (1)\n"
+        "  --rate R       envelopes a second (as many as go)\n"
+        "  --alone        one in flight\n"
+        "  --seconds S    timed run (5), after --warm S (1)\n"
+        "  --broker PID   count its processor time too\n";
+
+/* ---- shared by both halves ---- */
+
+void samples_add(struct samples *s, double v)
+{
+        if (s->n == s->room) {
+                s->room = s->room ? 2 * s->room : 4096;
+                s->v = realloc(s->v, s->room * sizeof *s->v);
+                if (!s->v)
+                        die("core", "memory", 0);
+        }
+        s->v[s->n++] = v;
+}
+
+static int by_value(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+double samples_at(struct samples *s, double quantile)
+{
+        if (s->n == 0)
+                return NAN;
+        qsort(s->v, s->n, sizeof *s->v, by_value);
+        return s->v[(size_t)(quantile * (double)(s->n - 1))];
+}
+
+double process_cpu_us(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* ---- start ---- */
+
+static const struct option options[] = {
+        { "records", required_argument, NULL, 'n' }, { "rate", required_argument, NULL, 'r' }, { "alone", no_argument, NULL, 'a' },
+        { "seconds", required_argument, NULL, 's' }, { "warm", required_argument, NULL, 'w' }, { "broker", required_argument, NULL, 'b' },
+        { NULL, 0, NULL, 0 },
+};
+
+static bool parse(int argc, char **argv, struct load *l)
+{
+        int o;
+
+        *l = (struct load){ .records = 1, .warm_ns = 1000000000, .run_ns = 5000000000 };
+        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                switch (o) {
+                case 'n': l->records = (uint32_t)atoi(optarg); break;
+                case 'r': l->rate = (uint32_t)atoi(optarg); break;
+                case 'a': l->alone = true; break;
+                case 's': l->run_ns = (uint64_t)(atof(optarg) * 1e9); break;
+                case 'w': l->warm_ns = (uint64_t)(atof(optarg) * 1e9); break;
+                case 'b': l->broker = atoi(optarg); break;
+                default: return false;
+                }
+        }
+        if (argc - optind != 4 || l->records < 1 || l->records > 256 || !hex_parse(argv[optind + 2], l->grant.b, DIGEST_BYTES))
+                return false;
+        l->provider = argv[optind];
+        l->consumer = argv[optind + 1];
+        l->directory = argv[optind + 3];
+        return true;
+}
+
+static int consume(const struct load *l, struct board *b)
+{
+        pid_t parent = getppid(), child = fork();
+
+        if (child < 0)
+                die("core", "fork", errno);
+        if (child > 0)
+                return child;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() == parent)
+                _Exit(1);
+        core_consume(l, b);
+        _Exit(0);
+}
+
+int main(int argc, char **argv)
+{
+        struct load load;
+        struct board *board;
+        int child, status = 0;
+
+        if (!parse(argc, argv, &load) || sodium_init() < 0) {
+                fputs(usage, stderr);
+                return 2;
+        }
+        board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (board == MAP_FAILED)
+                die("core", "memory", errno);
+        child = consume(&load, board);
+        core_provide(&load, board);
+        if (waitpid(child, &status, 0) < 0 || status != 0)
+                die("core", "the consumer failed", 0);
+        return 0;
+}
