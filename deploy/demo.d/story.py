@@ -269,9 +269,9 @@ class Story(Foundation):
         stranger = self.city.add(Agent(self.city, "stranger", HEALTH))
         self.init_agent(stranger, "未登记")
         stranger.configure(self.health.dir / "welcome")
-        before = self.city.metric("shuyi_auth_denied_total")
+        before = self.city.metric("shuyi_handshakes_denied_total")
         stranger.start()
-        wait_for("the broker to count the refused handshake", lambda: self.city.metric("shuyi_auth_denied_total") > before)
+        wait_for("the broker to count the refused handshake", lambda: self.city.metric("shuyi_handshakes_denied_total") > before)
         wait_for("the stranger's own agent to name the rule", lambda: "E_UNKNOWN_AGENT" in json.dumps(stranger.status()) or "E_UNKNOWN_AGENT" in stranger.log.read_text())
         stranger.stop()
         refused("an unregistered agent, in the handshake; its own agent names the rule", {"refusal": "E_UNKNOWN_AGENT"}, "E_UNKNOWN_AGENT", "R-004")
@@ -287,7 +287,7 @@ class Story(Foundation):
         altered = bytearray(wire)
         altered[wire.find(PURPOSE.encode()) + 2] ^= 1
         status, answer = self.health.call("POST", "/v1/acts", {"envelope": base64.b64encode(bytes(altered)).decode()})
-        refused("an altered envelope", answer if status >= 400 else {}, "E_", "R-130")
+        refused("an altered envelope", answer if status >= 400 else {}, "E_CRED", "R-130")
 
     # ----
 
