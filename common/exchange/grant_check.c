@@ -104,9 +104,9 @@ enum refusal decision_check_persons(struct rows *rows, const struct policy *poli
 
 /* ---- the grant ---- */
 
-static enum channel channel_of(const Shuyi__V1__RequestRow *request, const struct claim *decision)
+/* AUTHORITY, VERIFY, EMERGENCY and CROSS have kinds of their own, later. */
+static enum channel channel_of(const struct claim *decision)
 {
-        (void)request;
         return decision->kind->number == KIND_GET ? CHANNEL_UNCONDITIONAL : CHANNEL_CONDITIONAL;
 }
 
@@ -123,7 +123,7 @@ Shuyi__V1__GrantRow *grant_derive(struct rows *rows, const Shuyi__V1__RequestRow
                 return NULL;
         shuyi__v1__grant_row__init(g);
         g->state = GRANT_ACTIVE;
-        g->channel = channel_of(request, decision);
+        g->channel = channel_of(decision);
         g->consumer = request->consumer;
         g->provider = request->provider;
         g->resource = request->resource;

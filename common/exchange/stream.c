@@ -208,6 +208,19 @@ static void subscribe(struct turn *t, void *matter)
 
 /* ---- links without content ---- */
 
+/* NO_CHANGE and STREAM_HEAD say of which stream and epoch they are the head, and go on whether or not it is open. */
+static enum refusal guard_link_fields(struct turn *t, void *matter)
+{
+        const struct stream_act *s = matter;
+        const Shuyi__V1__Intent *i = t->intent;
+
+        if (!field_equal(i->view, s->stream->view) || strcmp(i->resource, s->stream->resource) != 0 || i->resource_version != s->stream->version)
+                return turn_refuse(t, G_FIELD, "view");
+        if (i->view_epoch != s->stream->view_epoch || !field_equal(i->key_id, s->stream->key_id))
+                return turn_refuse(t, E_STALE_EPOCH, "view_epoch");
+        return ACCEPTED;
+}
+
 static void advance(struct turn *t, void *matter)
 {
         stream_advance(t, matter);
@@ -225,13 +238,13 @@ static const struct rule rules[] = {
           0, subscribe, "SM-GRANT 2", "DESIGN 6" },
         { IN_RECEIPTABLE, KIND_DELIVERY_RECEIPT, BY_AGENT,
           { guard_receipt_fields, guard_receipt_range, guard_receipt_digest, guard_receipt_times }, 0, receipt_apply, "SM-GRANT 2", "ZS 32(2)" },
-        { IN_NONE | IN(STREAM_RUNNING), KIND_VIEW_EPOCH, BY_AGENT, { guard_epoch_fields, guard_epoch_rows },
+        { IN_NONE | IN(STREAM_RUNNING), KIND_VIEW_EPOCH, BY_AGENT, { guard_epoch_fields, guard_epoch_secrecy, guard_epoch_rows },
           STREAM_RUNNING, view_epoch_apply, "SM-GRANT 2", "ZS 21, 32(2)" },
         { IN(STREAM_RUNNING), KIND_UPDATE, BY_AGENT,
           { guard_update_fields, guard_update_secrecy, guard_update_items, guard_update_method, guard_update_medium, guard_update_purpose,
             guard_update_period, guard_update_rate, guard_update_filter, guard_update_mask }, 0, update_apply, "SM-GRANT 2", "ZS 18, 21, 32(2)" },
-        { IN(STREAM_RUNNING), KIND_NO_CHANGE, BY_AGENT, { NULL }, 0, advance, "5.4", "ZS 18" },
-        { IN(STREAM_RUNNING), KIND_STREAM_HEAD, BY_AGENT, { NULL }, 0, advance, "SM-GRANT 2", "DESIGN 6" },
+        { IN(STREAM_RUNNING), KIND_NO_CHANGE, BY_AGENT, { guard_link_fields }, 0, advance, "5.4", "ZS 18" },
+        { IN(STREAM_RUNNING), KIND_STREAM_HEAD, BY_AGENT, { guard_link_fields }, 0, advance, "SM-GRANT 2", "DESIGN 6" },
 };
 
 const struct machine machine_stream = {

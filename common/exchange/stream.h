@@ -55,6 +55,7 @@ enum refusal view_epoch_load(struct turn *t, struct stream_act *s);
 
 /* Guards and effects of the rows, for the table in stream.c. */
 enum refusal guard_epoch_fields(struct turn *t, void *matter);
+enum refusal guard_epoch_secrecy(struct turn *t, void *matter);
 enum refusal guard_epoch_rows(struct turn *t, void *matter);
 void view_epoch_apply(struct turn *t, void *matter);
 

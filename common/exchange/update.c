@@ -75,7 +75,7 @@ enum refusal guard_update_fields(struct turn *t, void *matter)
         t->detail[0] = 0;
         if (strcmp(i->resource, s->stream->resource) != 0 || i->resource_version != s->stream->version)
                 turn_detail(t, "resource");
-        if (i->view.len && !field_equal(i->view, s->stream->view))
+        if (!field_equal(i->view, s->stream->view))
                 turn_detail(t, "view");
         if (i->n_items == 0)
                 turn_detail(t, "items");

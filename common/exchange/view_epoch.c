@@ -74,9 +74,20 @@ enum refusal guard_epoch_fields(struct turn *t, void *matter)
                 turn_detail(t, "view_epoch");
         if (i->key_id.len != DIGEST_BYTES)
                 turn_detail(t, "key_id");
+        if (i->record_count != s->audience_n)
+                turn_detail(t, "record_count");
         if (!bytes_equal(bytes_of_field(i->records_root), bytes_digest(&root)))
                 turn_detail(t, "records_root");
         return t->detail[0] ? G_FIELD : ACCEPTED;
+}
+
+enum refusal guard_epoch_secrecy(struct turn *t, void *matter)
+{
+        struct stream_act *s = matter;
+        struct digest secrecy = entry_secrecy_digest(t->arena, s->version->entry);
+        bool same = bytes_equal(bytes_of_field(t->intent->secrecy_review), bytes_digest(&secrecy));
+
+        return same ? ACCEPTED : turn_refuse(t, G_SECRECY, "secrecy_review");
 }
 
 /* ---- the rows ---- */

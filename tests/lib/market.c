@@ -419,6 +419,19 @@ Shuyi__V1__Intent *market_link(struct market *m, const struct market_stream *s)
         return i;
 }
 
+/* Digest of the review of version 1. */
+static ProtobufCBinaryData secrecy_of(struct market *m, const char *resource)
+{
+        Shuyi__V1__VersionRow *v;
+        struct digest secrecy;
+        uint8_t version[4];
+
+        put_be32(version, 1);
+        v = must(CITY_ROW(m->c, TABLE_VERSION, &shuyi__v1__version_row__descriptor, bytes_of(version, 4), bytes_str(resource)));
+        secrecy = entry_secrecy_digest(m->c->arena, v->entry);
+        return keep(m, bytes_digest(&secrecy));
+}
+
 Shuyi__V1__Intent *market_epoch_intent(struct market *m, const struct market_stream *s, Shuyi__V1__AudienceRow **rows, size_t n)
 {
         Shuyi__V1__Intent *i = market_link(m, s);
@@ -428,6 +441,8 @@ Shuyi__V1__Intent *market_epoch_intent(struct market *m, const struct market_str
                 leaves[k] = row_leaf(message_pack(m->c->arena, &rows[k]->base));
         root = merkle_records_root(leaves, n);
         i->view_epoch = s->epoch + 1;
+        i->record_count = (uint32_t)n;
+        i->secrecy_review = secrecy_of(m, s->resource);
         i->records_root = keep(m, bytes_digest(&root));
         return i;
 }
@@ -435,14 +450,9 @@ Shuyi__V1__Intent *market_epoch_intent(struct market *m, const struct market_str
 Shuyi__V1__Intent *market_update_intent(struct market *m, const struct market_stream *s, uint32_t records)
 {
         Shuyi__V1__Intent *i = market_link(m, s);
-        Shuyi__V1__VersionRow *v;
-        struct digest secrecy, root = digest_plain(bytes_str("records"));
-        uint8_t version[4];
+        struct digest root = digest_plain(bytes_str("records"));
 
-        put_be32(version, 1);
-        v = must(CITY_ROW(m->c, TABLE_VERSION, &shuyi__v1__version_row__descriptor, bytes_of(version, 4), bytes_str(s->resource)));
-        secrecy = entry_secrecy_digest(m->c->arena, v->entry);
-        i->secrecy_review = keep(m, bytes_digest(&secrecy));
+        i->secrecy_review = secrecy_of(m, s->resource);
         i->medium = MEDIUM_NETWORK;
         i->record_count = records;
         i->records_root = keep(m, bytes_digest(&root));

@@ -81,6 +81,22 @@ static void a_gap_a_repeat_and_a_fork_are_refused(void **state)
         assert_refusal(market_update(m, &s, 1).code, ACCEPTED);
 }
 
+static void a_head_is_of_its_stream_and_epoch(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct market_stream s;
+        Shuyi__V1__Intent *i;
+
+        market_live(m, market_publish(m, market_open_entry(m)), &s);
+        i = market_link(m, &s);
+        i->view_epoch = 2;
+        assert_refusal(market_send(m, &s, KIND_STREAM_HEAD, i).code, E_STALE_EPOCH);
+        i = market_link(m, &s);
+        i->resource = "130001/2";
+        assert_refusal(market_send(m, &s, KIND_NO_CHANGE, i).code, G_FIELD);
+        assert_refusal(market_send(m, &s, KIND_STREAM_HEAD, market_link(m, &s)).code, ACCEPTED);
+}
+
 static void a_refused_link_leaves_nothing(void **state)
 {
         _cleanup_(market_freep) struct market *m = market_new();
@@ -326,6 +342,12 @@ static void an_epoch_names_its_view_its_number_and_the_root_of_its_rows(void **s
         i = market_epoch_intent(m, &s, &row, 1);
         i->n_items = 2;
         assert_string_equal(market_send_epoch(m, &s, i, &row, 1).detail, "view,stream");
+        i = market_epoch_intent(m, &s, &row, 1);
+        i->record_count = 2;
+        assert_string_equal(market_send_epoch(m, &s, i, &row, 1).detail, "record_count");
+        i = market_epoch_intent(m, &s, &row, 1);
+        i->secrecy_review = (ProtobufCBinaryData){ 0, NULL };
+        assert_refusal(market_send_epoch(m, &s, i, &row, 1).code, G_SECRECY);
         i = market_epoch_intent(m, &s, twice, 2);
         assert_refusal(market_send_epoch(m, &s, i, twice, 2).code, G_FIELD);
         i = market_epoch_intent(m, &s, &row, 0);
@@ -618,6 +640,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_stream_begins_with_an_epoch_and_goes_on_by_one),
                 cmocka_unit_test(a_gap_a_repeat_and_a_fork_are_refused),
+                cmocka_unit_test(a_head_is_of_its_stream_and_epoch),
                 cmocka_unit_test(a_refused_link_leaves_nothing),
                 cmocka_unit_test(an_update_is_one_row_and_its_place_whatever_the_audience),
                 cmocka_unit_test(test_R_109_R_110_R_150_the_header_of_an_update),
