@@ -641,8 +641,8 @@ static void *run(void *arg)
                         handle_tickets(s);
                         speak(s);
                 }
-                if (may_close(s) || (s->group && s->group->n == 0 && s->fold.trust_moved && !s->in_flight))
-                        close_group(s);
+                if (may_close(s) || (s->group && s->group->n == 0 && !s->in_flight))
+                        close_group(s);         /* an empty one holds a trust head that is due, or goes as it came */
                 if (commit_due(s) && !s->group && !s->in_flight) {
                         s->clean = s->stopping && !turnstile_peek(&s->turnstile);
                         commit(s);
