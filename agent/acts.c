@@ -110,6 +110,17 @@ static enum refusal check_entry(struct agent *ag, struct rows *rows, const struc
         return results->first;
 }
 
+bool acts_signed_twice(struct arena *a, struct bytes wire)
+{
+        Shuyi__V1__Envelope *e = message_parse(a, &shuyi__v1__envelope__descriptor, wire);
+
+        for (size_t i = 1; e && i < e->n_signatures; i++)
+                for (size_t k = 0; k < i; k++)
+                        if (bytes_equal(keep_bytes(e->signatures[i]->credential), keep_bytes(e->signatures[k]->credential)))
+                                return true;
+        return false;
+}
+
 enum refusal acts_check(struct agent *ag, struct state s, struct arena *a, struct bytes wire, struct wall_time now, const struct claim **ret,
                         const char **ret_detail)
 {
@@ -120,6 +131,10 @@ enum refusal acts_check(struct agent *ag, struct state s, struct arena *a, struc
         enum refusal r = envelope_verify(a, wire, &source, &c);
 
         *ret_detail = "";
+        if (r == E_FORM && acts_signed_twice(a, wire)) {
+                *ret_detail = "one credential signed twice";
+                return G_SEPARATION;
+        }
         if (r == ACCEPTED)
                 r = check_kind(c, ret_detail);
         if (r == ACCEPTED)

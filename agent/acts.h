@@ -17,6 +17,9 @@ const char *acts_state_text(uint32_t state);
 enum refusal acts_check(struct agent *ag, struct state s, struct arena *a, struct bytes wire, struct wall_time now, const struct claim **ret,
                         const char **ret_detail);
 
+/* Do two signatures stand on it by one credential?  No form for an envelope; for people it is separation of duties. */
+bool acts_signed_twice(struct arena *a, struct bytes wire);
+
 /* Keeps it: 1 new, 0 known already.  Writer, in a group. */
 int acts_keep(struct agent *ag, struct arena *a, const struct claim *claim, struct wall_time now);
 

@@ -4,6 +4,7 @@
  * with one more signature.  The header cannot change under its name, and no signature can be taken away. */
 #include <errno.h>
 
+#include "agent/acts.h"
 #include "agent/api.h"
 #include "agent/replica.h"
 #include "common/envelope.h"
@@ -123,7 +124,9 @@ static bool verify(struct api *api, struct http_reply *reply, struct draft_job *
         refusal = envelope_verify(j->api.arena, wire, &source, &j->claim);
         if (refusal == ACCEPTED && j->claim->kind->class != KIND_CONTROL)
                 refusal = E_FORM;
-        if (refusal != ACCEPTED)
+        if (refusal == E_FORM && acts_signed_twice(j->api.arena, wire))
+                api_refuse(reply, 422, G_SEPARATION, "one credential signed twice");
+        else if (refusal != ACCEPTED)
                 api_refuse(reply, refusal == E_FORM ? 400 : 403, refusal, "draft");
         return refusal == ACCEPTED;
 }

@@ -169,6 +169,7 @@ static const char *fill_value(struct arena *a, const Shuyi__V1__Entry *entry, co
         const Shuyi__V1__Item *item = find_name(entry, name);
         Shuyi__V1__Value *v = ARENA_NEW(a, Shuyi__V1__Value);
 
+        *ret_item = 0;
         if (!item)
                 return "name";
         *ret_item = item->item_no;
