@@ -15,6 +15,7 @@
 struct stage {
         const struct scene *scene;
         struct map_state *state;
+        struct scene_undo *undo;
         struct exchange *exchange, *other;
         struct arena *a, *first, *second;
         Shuyi__V1__MetaRow *meta;
@@ -132,7 +133,7 @@ static void apply(struct stage *g, const struct entry *e)
         }
         check_same(&o, &again);
         check_outcome(e->claim, &o);
-        map_state_apply(g->state, o.effects, o.effects_n);
+        scene_apply(g->a, g->state, o.effects, o.effects_n, &g->undo);
 }
 
 /* ---- the script ---- */
@@ -180,9 +181,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         }
         point = script_u8(&s) % (g.scene->n + 1);
         arena_reset(g.a);
-        g.state = scene_copy(g.scene->before[point]);
+        g.state = g.scene->before[point];
         for (size_t i = 0; i < ACTS_MAX && s.n > 0; i++)
                 act(&g, &s, point + i);
-        map_state_free(g.state);
+        scene_undo(g.state, &g.undo);
         return 0;
 }

@@ -91,7 +91,7 @@ static void say_hello(struct drive *d, struct script *s)
         h.lanes = rows;
         h.n_lanes = odd == 4 ? 3 : odd == 5 ? 0 : SESSION_LANES;
         lane[1].lane = odd == 6 ? 0 : 1;
-        lane[0].next = odd == 7 ? script_u64(s) : 1 + script_u8(s);
+        lane[0].next = odd == 7 ? script_u64(s) : 1 + (uint64_t)script_u8(s);
         lane[1].next = 1 + script_u16(s);
         h.parcel_frames = script_u16(s);
         h.parcel_bytes = script_u32(s);
@@ -105,7 +105,7 @@ static void put(struct drive *d, struct script *s)
 
         p.lane = odd < 2 ? 2 : odd % 2;
         p.outbox_epoch = odd == 3 ? 9 : d->s.outbox_epoch;
-        p.outbox_seq = d->next[p.lane % 2] + (uint64_t)(int64_t)(odd > 200 ? (int8_t)script_u8(s) : 0);
+        p.outbox_seq = d->next[p.lane % 2] + (odd > 200 ? (uint64_t)(int64_t)(int8_t)script_u8(s) : 0);
         p.envelope.len = odd % 8 == 7 ? script_u32(s) % FRAME_MAX_BYTES : script_u8(s);
         answer(d, FRAME_PUT, &p.base);
 }

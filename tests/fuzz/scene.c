@@ -51,7 +51,8 @@ static void play(struct market *m)
 
 /* ---- states ---- */
 
-struct map_state *scene_copy(const struct map_state *m)
+/* A state with the same rows. */
+static struct map_state *copy(const struct map_state *m)
 {
         struct state from = map_state_ops((struct map_state *)(uintptr_t)m);
         struct map_state *to = map_state_new();
@@ -101,7 +102,7 @@ static void step(struct scene *s, struct exchange *x, struct arena *words, struc
         arena_reset(turn);
         REQUIRE(exchange_apply(x, map_state_ops(s->before[i]), &entry, turn, &o) == 0);
         REQUIRE(o.code == e->code && digest_equal(&o.effects_digest, &e->effects_digest));
-        s->before[i + 1] = scene_copy(s->before[i]);
+        s->before[i + 1] = copy(s->before[i]);
         map_state_apply(s->before[i + 1], o.effects, o.effects_n);
 }
 
@@ -127,6 +128,35 @@ static struct scene *scene_make(void)
         exchange_free(x);
         arena_free(turn);
         return &s;
+}
+
+void scene_apply(struct arena *a, struct map_state *m, const struct effect *effects, size_t n, struct scene_undo **undo)
+{
+        struct state s = map_state_ops(m);
+
+        for (size_t i = 0; i < n; i++) {
+                struct scene_undo *u = ARENA_NEW(a, struct scene_undo);
+                struct bytes value;
+
+                REQUIRE(u);
+                u->key = arena_copy(a, effects[i].key);
+                u->found = s.ops->get(s.ctx, effects[i].key, &value) == 1;
+                if (u->found)
+                        u->value = arena_copy(a, value);
+                u->before = *undo;
+                *undo = u;
+        }
+        map_state_apply(m, effects, n);
+}
+
+void scene_undo(struct map_state *m, struct scene_undo **undo)
+{
+        for (; *undo; *undo = (*undo)->before) {
+                if ((*undo)->found)
+                        map_state_put(m, (*undo)->key, (*undo)->value);
+                else
+                        map_state_remove(m, (*undo)->key);
+        }
 }
 
 const struct scene *scene_get(void)

@@ -1,6 +1,6 @@
 /* scene: a market's whole log, and the state as it stood before each of its entries.
  *
- * Made once a process.  What a target does it does to a copy of a state, so inputs do not see each other. */
+ * Made once a process.  A target that applies something takes it back (scene_undo), so inputs do not see each other. */
 #pragma once
 #include "tests/fuzz/edit_message.h"
 #include "tests/lib/market.h"
@@ -16,5 +16,9 @@ struct scene {
 };
 
 const struct scene *scene_get(void);
-/* A state with the same rows; map_state_free() it. */
-struct map_state *scene_copy(const struct map_state *m);
+
+/* What was there before, newest first; in the arena of whoever applies. */
+struct scene_undo { struct bytes key, value; bool found; struct scene_undo *before; };
+
+void scene_apply(struct arena *a, struct map_state *m, const struct effect *effects, size_t n, struct scene_undo **undo);
+void scene_undo(struct map_state *m, struct scene_undo **undo);
