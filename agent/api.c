@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base64.h"
 #include "common/log.h"
@@ -212,6 +213,25 @@ void api_hand_over(struct api *api, struct http_request *rq, struct http_reply *
 
 /* ---- start and stop ---- */
 
+/* The kernel says who is at the other end. */
+static bool authorize(struct http_request *rq, struct http_reply *reply, void *ctx)
+{
+        struct api *api = ctx;
+        struct config *c = api->ag->config;
+        unsigned n = config_list_count(c, S_SOCKET_USERS);
+        uid_t uid;
+        gid_t gid;
+        pid_t pid;
+
+        if (n == 0 || (http_peer(rq, &uid, &gid, &pid) && (uid == 0 || uid == geteuid())))
+                return true;
+        for (unsigned i = 0; i < n && http_peer(rq, &uid, &gid, &pid); i++)
+                if (strtoul(config_list_at(c, S_SOCKET_USERS, i), NULL, 10) == uid)
+                        return true;
+        api_refuse(reply, 403, E_ROLE, "this user may not use the agent's socket");
+        return false;
+}
+
 static int start_server(struct api *api)
 {
         struct http_options o = {
@@ -221,6 +241,7 @@ static int start_server(struct api *api)
                 .ctx = api,
                 .body_max_bytes = (size_t)config_int(api->ag->config, S_BODY),
                 .connections = 128,
+                .authorize = authorize,
                 .group = config_int(api->ag->config, S_SOCKET_GROUP) > 0 ? (int)config_int(api->ag->config, S_SOCKET_GROUP) : -1,
         };
         int r = http_start(&o, &api->server);

@@ -211,6 +211,10 @@ static int open_into(struct inbox *i, struct arena *a, const struct digest *gran
 
         if (r < 0 || o.result == OPENING_LATER)
                 return r < 0 ? r : 0;
+        if (o.result == OPENING_OVER) {
+                log_event(LOG_NOTICE, "inbox.over", log_digest("grant", grant), log_u64("stream_seq", link->stream_seq));
+                return 1;
+        }
         if (o.result == OPENING_BREACH) {
                 tell_breach(i, grant, link, &o);
                 c->nack = o.code;

@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "agent/api.h"
 #include "agent/link.h"
+#include "agent/outbox.h"
 #include "agent/replica.h"
 #include "agent/sink/sink.h"
 #include "common/exchange/exchange.h"
@@ -48,8 +49,8 @@ static int open_store(struct agent *ag)
         return r;
 }
 
-/* The replica's first row. */
-static int begin_replica(struct agent *ag)
+/* First rows of a new store. */
+static int begin_rows(struct agent *ag)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(1 << 20);
         int r = a ? store_begin(ag->store) : -ENOMEM;
@@ -58,6 +59,8 @@ static int begin_replica(struct agent *ag)
                 r = store_group_begin_reserved(ag->store);
         if (r == 0)
                 r = replica_begin(ag, a);
+        if (r == 0)
+                r = outbox_begin(ag, a, times_wall());
         if (r == 0)
                 r = store_group_commit(ag->store);
         if (r == 0)
@@ -81,7 +84,7 @@ static int open_all(struct agent *ag)
         if (r == 0)
                 r = vault_open(config_string(ag->config, S_STATE), &ag->vault);
         if (r == 0)
-                r = begin_replica(ag);
+                r = begin_rows(ag);
         if (r < 0)
                 log_event(LOG_ERR, "agent.open", log_errno("fault", r));
         return r;

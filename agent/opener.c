@@ -137,6 +137,11 @@ static bool open_use(struct opening_of *o)
                 return later(o, "state");
         if (refusal == G_ITEMS || refusal == G_PURPOSE || refusal == G_METHOD)
                 return breach(o, refusal, "not within the grant");
+        if (o->grant->state != GRANT_ACTIVE && o->grant->state != GRANT_SUSPENDED) {
+                o->out->result = OPENING_OVER;
+                o->out->why = "the grant has ended";
+                return false;
+        }
         return refusal == ACCEPTED ? true : later(o, "the grant may not be used now");
 }
 

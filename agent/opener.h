@@ -12,6 +12,7 @@
 enum opening {
         OPENING_DONE,
         OPENING_LATER,                          /* trust is stale, or the replica does not know enough yet */
+        OPENING_OVER,                           /* the grant has ended: nothing under it is opened any more */
         OPENING_BREACH,                         /* `code`, `count` records of it */
 };
 

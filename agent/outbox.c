@@ -19,12 +19,22 @@ int outbox_get(struct state s, struct arena *a, Shuyi__Agent__OutboxRow **ret)
         if (!*ret)
                 return -ENOMEM;
         shuyi__agent__outbox_row__init(*ret);
-        (*ret)->epoch = 1;
         (*ret)->next_act = (*ret)->first_act = 1;
         (*ret)->next_link = (*ret)->first_link = 1;
         (*ret)->next_take = 1;
         (*ret)->next_resource = 1;
         return 0;
+}
+
+int outbox_begin(struct agent *ag, struct arena *a, struct wall_time now)
+{
+        Shuyi__Agent__OutboxRow *box;
+        int r = outbox_get(store_state(ag->store), a, &box);
+
+        if (r < 0 || box->epoch)
+                return r;
+        box->epoch = now.ms / 1000;
+        return outbox_put(ag->store, a, box);
 }
 
 int outbox_put(struct store *s, struct arena *a, const Shuyi__Agent__OutboxRow *row)

@@ -14,7 +14,10 @@
 
 #define OUTBOX_LANES 2
 
-/* The outbox as a whole; the first one if there is none. */
+/* Makes the outbox of a new store.  Its epoch is the second at which it was made: a store that was lost and made anew begins a
+ * higher life, so the center takes its numbers from 1 on.  Writer, in a group. */
+int outbox_begin(struct agent *ag, struct arena *a, struct wall_time now);
+/* The outbox as a whole. */
 int outbox_get(struct state s, struct arena *a, Shuyi__Agent__OutboxRow **ret);
 int outbox_put(struct store *s, struct arena *a, const Shuyi__Agent__OutboxRow *row);
 uint64_t outbox_next(const Shuyi__Agent__OutboxRow *row, uint32_t lane);

@@ -23,12 +23,25 @@ static bool source_check(const char *s)
         return strcmp(s, "*") == 0 || strchr(s, '/') || (strlen(s) == 2 * DIGEST_BYTES && hex_parse(s, id, sizeof(id)));
 }
 
+static bool users_check(const struct config *c)
+{
+        for (unsigned i = 0; i < config_list_count(c, S_SOCKET_USERS); i++) {
+                const char *user = config_list_at(c, S_SOCKET_USERS, i);
+
+                if (!*user || strspn(user, "0123456789") != strlen(user))
+                        return false;
+        }
+        return true;
+}
+
 static int check(const struct config *c, const char *path, FILE *to)
 {
         if (log_level_parse(config_string(c, S_LOG)) < 0)
                 return wrong(to, path, "log.level", "error, warning, notice, info or debug");
         if (strncmp(config_string(c, S_SOCKET), "unix:", 5) != 0)
                 return wrong(to, path, "api.listen", "a Unix socket: unix:/path");
+        if (!users_check(c))
+                return wrong(to, path, "api.users", "numbers of users");
         for (unsigned i = 0; i < config_count(c, S_SINK_PATH); i++) {
                 if (strcmp(config_string_at(c, S_SINK_TYPE, i), "ndjson") != 0)
                         return wrong(to, path, "sinks[].type", "only ndjson is known");

@@ -11,6 +11,7 @@
         X(S_ENDPOINT, "broker.endpoint", CONFIG_ENDPOINT, "", 0, 0, NULL, 0, "where the broker listens, if not as the welcome file says") \
         X(S_SOCKET, "api.listen", CONFIG_ENDPOINT, "", 0, 0, "unix:/run/shuyi/agent.sock", 0, "the API: a Unix socket (mode 0660)") \
         X(S_SOCKET_GROUP, "api.group", CONFIG_INT, "", -1, 4294967294, "-1", 0, "group id that may use the socket; -1: the agent's own") \
+        X(S_SOCKET_USERS, "api.users", CONFIG_LIST, "user ids", 0, 64, NULL, CONFIG_RELOAD, "who may use the socket besides root and the agent's own user; none named: whom its mode lets in") \
         X(S_BODY, "api.body_max", CONFIG_BYTES, "", 4096, 67108864, "4MiB", 0, "largest request body") \
         X(S_METRICS, "metrics.listen", CONFIG_STRING, "", 0, 200, "", 0, "loopback address of /metrics, /healthz and /readyz, such as tcp://127.0.0.1:9712; empty: on the API socket only") \
         X(S_MAP, "store.size_max", CONFIG_BYTES, "", 16777216, 1099511627776, "4GiB", 0, "most the store may grow to") \
