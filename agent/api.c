@@ -26,6 +26,7 @@ const struct http_route api_routes[] = {
         { "GET", "/v1/streams", api_streams },
         { "GET", "/v1/subscriptions", api_subscriptions },
         { "POST", "/v1/subscriptions/{grant}", api_subscribe },
+        { "GET", "/v1/uses/{grant}", api_uses },
         { "GET", "/v1/mail", api_mail },
         { "GET", "/v1/status", api_status },
         { "GET", "/metrics", api_metrics },

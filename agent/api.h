@@ -75,6 +75,7 @@ API_HANDLER(api_agents);
 API_HANDLER(api_streams);
 API_HANDLER(api_subscriptions);
 API_HANDLER(api_subscribe);
+API_HANDLER(api_uses);
 API_HANDLER(api_mail);
 API_HANDLER(api_status);
 API_HANDLER(api_metrics);

@@ -10,9 +10,12 @@
 #include "agent/outbox.h"
 #include "agent/replica.h"
 #include "common/macro.h"
+#include "common/message_json.h"
 #include "common/words.h"
+#include "proto/audit.pb-c.h"
 
 #define MAIL_PAGE 200
+#define USES_PAGE 500
 
 /* What a reading handler needs; closed by look_end. */
 struct look { struct api *api; struct arena *arena; struct store_snapshot *snapshot; struct state state; };
@@ -189,6 +192,31 @@ API_HANDLER(api_subscriptions)
 
         if (look_begin(&l, ctx, reply))
                 list_rows(&l, reply, "subscriptions", agent_key(AGENT_CURSOR), agent_key(AGENT_CURSOR), SIZE_MAX, subscription_json);
+        look_end(&l);
+}
+
+static json_t *use_json(struct look *l, struct bytes key, struct bytes value)
+{
+        const Shuyi__V1__AcquisitionRow *row = message_parse(l->arena, &shuyi__v1__acquisition_row__descriptor, value);
+
+        return row ? message_json_print(&row->base) : NULL;
+}
+
+/* The department's own record of uses under a grant (ZS 32), from ?after=stream_seq on, a page at a time. */
+API_HANDLER(api_uses)
+{
+        const char *text = http_param(rq, "grant"), *after = http_query(rq, "after");
+        struct agent_key prefix = agent_key(AGENT_USE);
+        uint8_t grant[DIGEST_BYTES];
+        struct look l;
+
+        if (!text || strlen(text) != 2 * DIGEST_BYTES || !hex_parse(text, grant, sizeof(grant))) {
+                api_problem(reply, 400, refusal_text(E_FORM)->code, "malformed identifier", "grant: 64 hex digits");
+                return;
+        }
+        prefix = agent_key_bytes(prefix, bytes_of(grant, sizeof(grant)));
+        if (look_begin(&l, ctx, reply))
+                list_rows(&l, reply, "uses", prefix, agent_key_u64(prefix, after ? strtoull(after, NULL, 10) + 1 : 0), USES_PAGE, use_json);
         look_end(&l);
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/opener.h"
 #include "agent/receipts.h"
+#include "agent/uses.h"
 #include "common/envelope.h"
 #include "common/log.h"
 
@@ -225,6 +226,8 @@ static int open_into(struct inbox *i, struct arena *a, const struct digest *gran
         }
         if (r == 0)
                 r = note_acquired(a, c, now.ms);
+        if (r == 0)
+                r = uses_note(i->ag, a, grant, link, &o, now);
         if (r < 0)
                 return r;
         c->opened = link->stream_seq;
