@@ -40,6 +40,7 @@ struct broker {
 
         pthread_mutex_t config_lock;    /* guards `config` alone */
         struct config *config;          /* borrowed under the lock, or by main */
+        struct config *first_config;    /* what the process started with: its strings are borrowed */
 
         _Atomic uint64_t seq, synced, committed;        /* sequencer; sync; sequencer */
         _Atomic uint64_t trust_seq;     /* sequencer */

@@ -51,6 +51,7 @@ static int init_broker(struct broker *b, const char *config)
 
         if (r < 0)
                 return r;
+        b->first_config = b->config;
         pthread_mutex_init(&b->config_lock, NULL);
         pthread_mutex_init(&b->checkpoint_lock, NULL);
         level = log_level_parse(config_string(b->config, S_LOG_LEVEL));
@@ -101,7 +102,9 @@ static void fini_broker(struct broker *b)
         link_context_free(b->links);
         keydir_slot_free(b->directory);
         metrics_free(b->metrics);
-        config_free(b->config);
+        if (b->config != b->first_config)
+                config_free(b->config);
+        config_free(b->first_config);
         free(b->note);
 }
 
@@ -178,7 +181,7 @@ static void prepare_signals(sigset_t *ret)
         pthread_sigmask(SIG_BLOCK, ret, NULL);  /* threads inherit it; main waits */
 }
 
-/* All is parsed and checked, then swapped; a bad file changes nothing.  The old one is kept: strings of it are in use. */
+/* All is parsed and checked, then swapped; a bad file changes nothing.  The first one is kept to the end: strings of it are in use. */
 static void reload(struct broker *b, const char *path)
 {
         struct config *next = NULL, *old = b->config;
@@ -194,6 +197,8 @@ static void reload(struct broker *b, const char *path)
         pthread_mutex_lock(&b->config_lock);
         b->config = next;
         pthread_mutex_unlock(&b->config_lock);
+        if (old != b->first_config)
+                config_free(old);
         metrics_set(b->metrics, M_RELOAD, 0, 1);
         log_event(LOG_NOTICE, "config.reloaded");
 }

@@ -123,11 +123,13 @@ static bool read_signer(struct claim *c, struct bytes b)
 /* Envelope and its signatures, by their places in the bytes. */
 static bool read_envelope(struct claim *c, struct bytes wire)
 {
-        const uint8_t *p = wire.p, *end = wire.p + wire.n;
+        const uint8_t *p, *end;
         struct field f;
 
         if (wire.n == 0 || wire.n > ENVELOPE_MAX_BYTES || wire_scan(&shuyi__v1__envelope__descriptor, wire))
                 return false;
+        p = wire.p;
+        end = wire.p + wire.n;
         c->wire = wire;
         while (walk(&p, end, &f)) {
                 switch (f.number) {

@@ -88,7 +88,7 @@ static void write_secrets(const struct keyfile *k, uint8_t *ret)
 
 static int stretch(struct bytes passphrase, const uint8_t *salt, uint32_t passes, uint64_t memory, uint8_t ret_key[32])
 {
-        return crypto_pwhash(ret_key, 32, (const char *)passphrase.p, passphrase.n, salt, passes, (size_t)memory,
+        return crypto_pwhash(ret_key, 32, passphrase.n ? (const char *)passphrase.p : "", passphrase.n, salt, passes, (size_t)memory,
                              crypto_pwhash_ALG_ARGON2ID13) == 0 ? 0 : -ENOMEM;
 }
 
