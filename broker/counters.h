@@ -7,7 +7,7 @@
         X(M_FRAME_BYTES, "shuyi_frames_received_bytes_total", METRIC_COUNTER, METRIC_BYTES, "Bytes of frames taken from links.", NULL, NULL) \
         X(M_SENT, "shuyi_frames_sent_total", METRIC_COUNTER, METRIC_COUNT, "Frames sent to links, by type.", "type", counters_frame) \
         X(M_SEND_FAILED, "shuyi_frames_unsent_total", METRIC_COUNTER, METRIC_COUNT, "Frames whose link was gone or full.", NULL, NULL) \
-        X(M_IGNORED, "shuyi_frames_ignored_total", METRIC_COUNTER, METRIC_COUNT, "Frames not taken, by reason.", "reason", counters_why) \
+        X(M_IGNORED, "shuyi_frames_ignored_total", METRIC_COUNTER, METRIC_COUNT, "Frames not taken and sessions ended, by reason.", "reason", counters_why) \
         X(M_BUSY, "shuyi_busy_total", METRIC_COUNTER, METRIC_COUNT, "BUSY answers, by reason.", "reason", counters_busy) \
         X(M_CUT, "shuyi_links_cut_total", METRIC_COUNTER, METRIC_COUNT, "Connections cut by the broker.", NULL, NULL) \
         X(M_LINKS, "shuyi_links", METRIC_GAUGE, METRIC_COUNT, "Links with an open session.", NULL, NULL) \

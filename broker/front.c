@@ -18,6 +18,7 @@
 #define QUESTIONS_A_LINK 64
 #define BUSY_RETRY_MS 200
 #define DRAIN_RETRY_MS 1000
+#define FORGET_MS 10000                         /* after its end a session's connection is ignored for so long */
 
 struct front {
         struct broker *broker;
@@ -73,25 +74,27 @@ static struct news *news_of(const struct peer *p, enum news_kind kind)
 
 /* ---- sending ---- */
 
-static void drop(struct front *f, struct peer *p)
+/* The session is over.  The peer stays for a while, dead: what is still on its way from that connection begins no new one. */
+static void retire(struct front *f, struct peer *p)
 {
-        if (peers_current(&f->peers, p->link) == p) {
-                tell(f, news_of(p, NEWS_CLOSED));
-                peers_set_current(&f->peers, p->link, NULL);
-                atomic_fetch_sub(&f->broker->links_open, 1);
-        }
-        peers_remove(&f->peers, p);
+        p->session.state = SESSION_DEAD;
+        p->retired_at = f->now;
+        if (peers_current(&f->peers, p->link) != p)
+                return;
+        tell(f, news_of(p, NEWS_CLOSED));
+        peers_set_current(&f->peers, p->link, NULL);
+        atomic_fetch_sub(&f->broker->links_open, 1);
 }
 
 static void cut(struct front *f, struct peer *p)
 {
         metrics_inc(f->counts, M_CUT, 0);
         log_event(LOG_NOTICE, "link.cut", log_u64("link", p->link), log_str("address", p->address));
-        link_cut(p->fd);
-        drop(f, p);
+        link_cut(p->fd, p->port);
+        retire(f, p);
 }
 
-/* False: the peer is gone (dropped). */
+/* False: the peer is gone (retired). */
 static bool send_bytes(struct front *f, struct peer *p, struct bytes frame)
 {
         int r = frame.n == 0 ? -EMSGSIZE : link_server_send(f->server, &p->route, frame);
@@ -134,7 +137,7 @@ static void send_bye(struct front *f, struct peer *p, const struct session_actio
         bye.detail = (char *)(act->detail ? act->detail : "");
         log_event(LOG_NOTICE, "link.bye", log_u64("link", p->link), log_str("code", refusal_text(act->code)->code), log_str("detail", act->detail));
         if (send_frame(f, p, FRAME_BYE, &bye.base) && p->session.state != SESSION_DRAINING)
-                drop(f, p);
+                retire(f, p);
 }
 
 static void send_pong(struct front *f, struct peer *p, enum frame_type type, uint64_t time)
@@ -189,7 +192,7 @@ static void welcome(struct front *f, struct peer *p, const Shuyi__V1__Hello *hel
         w.stable_seq = w.log_size;
         w.broker_time = times_wall().ms;
         if (old && old != p)
-                drop(f, old);
+                retire(f, old);
         if (!peers_current(&f->peers, p->link))
                 atomic_fetch_add(&f->broker->links_open, 1);
         peers_set_current(&f->peers, p->link, p);
@@ -303,6 +306,8 @@ static void ask(struct front *f, struct peer *p, struct link_frame **frame, stru
 
 static void act_on(struct front *f, struct peer *p, const struct session_action *act, const struct frame *frame)
 {
+        if (act->why != SESSION_WHY_OK)
+                metrics_inc(f->counts, M_IGNORED, act->why);
         switch (act->what) {
         case SESSION_SEND_WELCOME:
                 welcome(f, p, frame->hello);
@@ -328,11 +333,7 @@ static void act_on(struct front *f, struct peer *p, const struct session_action 
                 cut(f, p);
                 break;
         case SESSION_CLOSED:
-                drop(f, p);
-                break;
-        case SESSION_NOTHING:
-                if (act->why != SESSION_WHY_OK)
-                        metrics_inc(f->counts, M_IGNORED, act->why);
+                retire(f, p);
                 break;
         default:
                 break;
@@ -397,8 +398,8 @@ static void take_frame(struct front *f, struct link_frame *in)
         if (!link || link->revoked) {           /* was let in before it was revoked */
                 metrics_inc(f->counts, M_REFUSED, counters_refusal_label(E_CRED));
                 if (p)
-                        drop(f, p);
-                link_cut(in->fd);
+                        retire(f, p);
+                link_cut(in->fd, link_port(in->fd));
                 metrics_inc(f->counts, M_CUT, 0);
                 return;
         }
@@ -408,7 +409,6 @@ static void take_frame(struct front *f, struct link_frame *in)
                         broker_fail("front.memory", -ENOMEM);
                 session_server_init(&p->session, ++f->last_session, &f->limits, f->now);
         }
-        p->fd = in->fd;
         if (type == FRAME_PUT)
                 take_put(f, p, &frame);
         else
@@ -473,6 +473,11 @@ static void tick_peer(struct peer *p, void *arg)
         const struct keydir_link *link = keydir_link_at(f->directory, p->link);
         struct session_action act;
 
+        if (p->session.state == SESSION_DEAD) {
+                if (f->now.ns - p->retired_at.ns >= FORGET_MS * 1000000ull)
+                        peers_remove(&f->peers, p);
+                return;
+        }
         if (!link || link->revoked) {
                 cut(f, p);
                 return;

@@ -74,6 +74,7 @@ struct peer *peers_add(struct peers *s, const struct link_frame *frame, const st
         memcpy(p->department, link->department, sizeof(p->department));
         memcpy(p->address, frame->address, sizeof(p->address));
         p->fd = frame->fd;
+        p->port = link_port(frame->fd);
         p->use = &l->use;
         p->next = *bucket;
         *bucket = p;

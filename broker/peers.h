@@ -11,6 +11,8 @@ struct peer {
         char department[19];
         char address[48];
         int fd;
+        uint16_t port;                  /* with `fd`: which connection */
+        struct mono_time retired_at;    /* when its session ended; what it still says is ignored until it is forgotten */
         struct session_server session;
         unsigned questions;             /* reads not answered yet */
         struct peer_use *use;           /* of its link */

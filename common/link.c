@@ -3,6 +3,7 @@
 #include "common/macro.h"
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -105,9 +106,21 @@ void link_drop_parts(void *socket)
         }
 }
 
-void link_cut(int fd)
+uint16_t link_port(int fd)
 {
-        if (fd >= 0)
+        struct sockaddr_storage peer = { 0 };
+        socklen_t n = sizeof(peer);
+
+        if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &n) < 0)
+                return 0;
+        if (peer.ss_family == AF_INET6)
+                return ntohs(((struct sockaddr_in6 *)&peer)->sin6_port);
+        return peer.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&peer)->sin_port) : 0;
+}
+
+void link_cut(int fd, uint16_t port)
+{
+        if (port != 0 && link_port(fd) == port)
                 shutdown(fd, SHUT_RDWR);
 }
 

@@ -33,7 +33,7 @@ struct link_frame {
         struct id agent;                        /* at the broker: as ZAP decided */
         uint8_t key[LINK_KEY_BYTES];            /* at the broker: the peer's public key */
         char address[48];                       /* at the broker: bare IP of the peer */
-        int fd;                                 /* at the broker: for link_cut */
+        int fd;                                 /* at the broker: for link_port */
         struct bytes body;                      /* type byte and message; lives as long as the frame */
 };
 void link_frame_free(struct link_frame *f);     /* NULL is fine */
@@ -70,9 +70,11 @@ int link_server_wait(struct link_server *s, const int *fds, bool *ret_ready, siz
 int link_server_receive(struct link_server *s, struct link_frame **ret);
 /* Queues a copy.  -EAGAIN: that peer's queue is full (its window should have prevented it); -EHOSTUNREACH: gone; -EMSGSIZE. */
 int link_server_send(struct link_server *s, const struct link_route *route, struct bytes body);
-/* Shuts a peer's connection.  Only for cost: what it sent before still comes and is to be ignored.  The descriptor may have
- * passed to another peer meanwhile; then that one loses a connection and comes back. */
-void link_cut(int fd);
+/* The peer's port: tells this connection from a later one with the same descriptor.  0: it is gone already. */
+uint16_t link_port(int fd);
+/* Shuts a peer's connection, unless the descriptor is no longer that of the peer with this port.  Only for cost: what it sent
+ * before still comes and is to be ignored. */
+void link_cut(int fd, uint16_t port);
 
 /* Counters since the start; any thread. */
 struct link_counts {

@@ -295,10 +295,8 @@ struct session_action session_server_frame(struct session_server *s, const struc
 {
         struct session_action a;
 
-        if (s->state == SESSION_DEAD) {
-                s->ignored[SESSION_WHY_AFTER_BYE]++;
-                return (struct session_action){ .what = SESSION_NOTHING, .why = SESSION_WHY_AFTER_BYE };
-        }
+        if (s->state == SESSION_DEAD)
+                return ignore(s, SESSION_WHY_AFTER_BYE);
         s->heard = now;
         if (frame->type == FRAME_BYE) {
                 s->state = SESSION_DEAD;
@@ -315,10 +313,8 @@ struct session_action session_server_frame(struct session_server *s, const struc
 
 struct session_action session_server_garbage(struct session_server *s, struct mono_time now)
 {
-        if (s->state == SESSION_DEAD) {
-                s->ignored[SESSION_WHY_AFTER_BYE]++;
-                return (struct session_action){ .what = SESSION_NOTHING, .why = SESSION_WHY_AFTER_BYE };
-        }
+        if (s->state == SESSION_DEAD)
+                return ignore(s, SESSION_WHY_AFTER_BYE);
         s->heard = now;
         return bye(s, SESSION_WHY_FORM, E_FORM, "frame");
 }

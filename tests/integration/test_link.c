@@ -295,7 +295,7 @@ static void test_a_cut_peer_is_down_and_its_route_is_gone(void **state)
         say(h, "flood");
         f = wait_server_frame(h->server);
         atomic_store(&h->answer, LINK_DENY);
-        link_cut(f->fd);
+        link_cut(f->fd, link_port(f->fd));
         assert_int_equal(wait_event(h->client, LINK_EVENT_DENIED, NULL), LINK_EVENT_DENIED);    /* DOWN, then refused */
         while ((r = link_server_send(h->server, &f->route, bytes_str("x"))) != -EHOSTUNREACH && now_ms() < end)
                 link_server_wait(h->server, NULL, NULL, 0, 10);

@@ -162,6 +162,19 @@ static void test_nothing_is_taken_before_hello_and_a_second_one_ends_it(void **s
         assert_int_equal(s.ignored[SESSION_WHY_AFTER_BYE], 1);
 }
 
+static void test_who_goes_on_after_BYE_is_cut(void **state)
+{
+        struct session_limits few = limits;
+        struct session_server s;
+
+        few.strikes = 3;
+        session_server_init(&s, 7, &few, t0);
+        assert_int_equal(session_server_garbage(&s, t0).what, SESSION_SEND_BYE);
+        for (unsigned i = 0; i < few.strikes; i++)
+                assert_int_equal(i % 2 ? session_server_garbage(&s, t0).what : say_put(&s, 0, 1, 10).what, SESSION_NOTHING);
+        assert_int_equal(session_server_garbage(&s, t0).what, SESSION_CUT);
+}
+
 /* Steps of one lane-0 story: PUT number/bytes, or settle (bytes 0), and what comes of it. */
 struct step { uint64_t number; uint32_t bytes; enum session_do what; enum session_why why; };
 
@@ -646,6 +659,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_hello_is_held_against_the_link),
+                cmocka_unit_test(test_who_goes_on_after_BYE_is_cut),
                 cmocka_unit_test(test_welcome_says_the_credit),
                 cmocka_unit_test(test_nothing_is_taken_before_hello_and_a_second_one_ends_it),
                 cmocka_unit_test(test_a_lane_takes_exactly_the_next),
