@@ -4,6 +4,7 @@
  * these, taken in the same run.  CPU parts are timed in CPU time of the thread, waits in wall time. */
 #include "common/link.h"
 #include "common/macro.h"
+#include "common/record.h"
 #include "common/segment.h"
 #include "common/store.h"
 #include <errno.h>
@@ -55,6 +56,23 @@ static void hash_once(void)
         crypto_generichash(signature, 32, message, sizeof message, NULL, 0);
 }
 
+static void hash_1k_once(void)
+{
+        crypto_generichash(signature, 32, message, 1024, NULL, 0);
+}
+
+static void record_leaf_once(void)
+{
+        record_leaf(public_key, 1, bytes_of(message, 1024));
+}
+
+static void seal_1k_once(void)
+{
+        unsigned long long n;
+
+        crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, &n, message, 1024, secret_key, 32, NULL, message, secret_key);
+}
+
 static void seal_once(void)
 {
         unsigned long long n;
@@ -62,8 +80,17 @@ static void seal_once(void)
         crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, &n, message, sizeof message, secret_key, 32, NULL, message, secret_key);
 }
 
-static const char record[] = "{\"op\":\"UPSERT\",\"changed_at\":\"2026-02-12T02:00:00.000Z\",\"values\":{\"code\":\"442000001001\",\"name\":\"示例社区居委会\","
-                             "\"level\":\"village\",\"parent\":\"442000001\"}}";
+/* A pushed record of 1 KiB. */
+static char record[1024];
+
+static void make_record(void)
+{
+        int n = snprintf(record, sizeof record, "{\"op\":\"UPSERT\",\"changed_at\":\"2026-02-12T02:00:00.000Z\",\"values\":{\"code\":\"442000001001\","
+                         "\"name\":\"示例社区居委会\",\"level\":\"village\",\"parent\":\"442000001\",\"memo\":\"");
+
+        memset(record + n, 'm', sizeof record - (size_t)n - 4);
+        memcpy(record + sizeof record - 4, "\"}}", 4);
+}
 
 static void parse_once(void)
 {
@@ -110,13 +137,14 @@ static void calibrate_segment(const char *dir)
         struct segment_log *log;
         struct segment_recovery recovery;
         struct segment_batch *batch = segment_batch_new(1 << 20);
-        double times[SYNCS];
+        double times[SYNCS], cpu;
 
         snprintf(path, sizeof path, "%s/segments", dir);
         struct segment_options o = { .dir = path, .domain = "442000", .allow_volatile = true };
         int r = segment_open(&o, &log, &recovery);
         if (r < 0 || !batch)
                 fail("segment_open", r < 0 ? r : -ENOMEM);
+        cpu = clock_us(CLOCK_THREAD_CPUTIME_ID);
         for (uint64_t i = 0; i < SYNCS; i++) {
                 struct segment_entry e = { .epoch = 1, .seq = i + 1, .envelope = bytes_of(message, 1400) };
                 char note[64];
@@ -132,9 +160,36 @@ static void calibrate_segment(const char *dir)
                 if (r < 0)
                         fail("segment", r);
         }
+        print("segment_sync_cpu", (clock_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / SYNCS, "us");
         print_median("segment_sync", times, SYNCS);
         segment_batch_free(batch);
         segment_close(log);
+}
+
+enum { STORE_GROUPS = 40, STORE_GROUP = 256 };
+
+/* Appended and removed again, as a record passes through an outbox; commits of 256. */
+static void calibrate_store_records(struct store *store)
+{
+        double start = clock_us(CLOCK_THREAD_CPUTIME_ID);
+        uint64_t put = 1 << 20, removed = put;
+
+        for (unsigned g = 0; g < STORE_GROUPS; g++) {
+                int r = store_begin(store);
+                for (unsigned i = 0; i < STORE_GROUP && r >= 0; i++) {
+                        uint8_t key[8];
+                        put_be64(key, ++put);
+                        r = store_append(store, STORE_STATE, bytes_of(key, 8), bytes_of(message, 1024));
+                        if (r >= 0 && g > 0) {
+                                put_be64(key, ++removed);
+                                r = store_del(store, STORE_STATE, bytes_of(key, 8));
+                        }
+                }
+                r = r < 0 ? r : store_commit(store);
+                if (r < 0)
+                        fail("store", r);
+        }
+        print("store_record", (clock_us(CLOCK_THREAD_CPUTIME_ID) - start) / (STORE_GROUPS * STORE_GROUP), "us");
 }
 
 static void calibrate_store(const char *dir)
@@ -160,12 +215,13 @@ static void calibrate_store(const char *dir)
                         fail("store", r);
         }
         print_median("store_commit", times, SYNCS);
+        calibrate_store_records(store);
         store_close(store);
 }
 
 /* ---- link ---- */
 
-enum { ROUND_TRIPS = 2000, FRAMES = 20000, WINDOW = 32 };
+enum { ROUND_TRIPS = 2000, FRAMES_1K = 20000, FRAMES_64K = 1000, WINDOW = 16 };
 
 static enum link_admission admit_all(void *ctx, const uint8_t key[LINK_KEY_BYTES], const char *address, struct id *ret_agent)
 {
@@ -220,6 +276,20 @@ static void send_frame(struct link_client *l, size_t n)
         }
 }
 
+/* CPU of one frame over CURVE, both ends. */
+static double flood(struct link_client *client, size_t size, size_t frames)
+{
+        double start = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+
+        for (size_t i = 0; i < frames + WINDOW; i++) {
+                if (i < frames)
+                        send_frame(client, size);
+                if (i >= WINDOW)
+                        await_frame(client);
+        }
+        return (clock_us(CLOCK_PROCESS_CPUTIME_ID) - start) / (2.0 * (double)frames);
+}
+
 static void calibrate_link(void)
 {
         uint8_t server_public[32], server_secret[32], client_public[32], client_secret[32];
@@ -250,14 +320,8 @@ static void calibrate_link(void)
                 times[i] = clock_us(CLOCK_MONOTONIC) - start;
         }
         print_median("curve_round_trip", times, ROUND_TRIPS);
-        double start = clock_us(CLOCK_PROCESS_CPUTIME_ID);
-        for (size_t i = 0; i < FRAMES + WINDOW; i++) {
-                if (i < FRAMES)
-                        send_frame(client, 1400);
-                if (i >= WINDOW)
-                        await_frame(client);
-        }
-        print("curve_hop", (clock_us(CLOCK_PROCESS_CPUTIME_ID) - start) / (2.0 * FRAMES), "us");
+        print("curve_hop_1k", flood(client, 1400, FRAMES_1K), "us");
+        print("curve_hop_64k", flood(client, sizeof message, FRAMES_64K), "us");
         send_frame(client, 1);
         pthread_join(thread, NULL);
         link_client_close(client);
@@ -274,9 +338,13 @@ int main(int argc, char **argv)
         crypto_sign_keypair(public_key, secret_key);
         calibrate_cpu("ed25519_sign", sign_once, 500);
         calibrate_cpu("ed25519_verify", verify_once, 500);
+        make_record();
+        calibrate_cpu("blake2b_1k", hash_1k_once, 5000);
         calibrate_cpu("blake2b_64k", hash_once, 500);
+        calibrate_cpu("seal_1k", seal_1k_once, 5000);
         calibrate_cpu("seal_64k", seal_once, 500);
-        calibrate_cpu("json_record", parse_once, 5000);
+        calibrate_cpu("record_leaf_1k", record_leaf_once, 5000);
+        calibrate_cpu("json_record_1k", parse_once, 5000);
         calibrate_segment(argv[1]);
         calibrate_store(argv[1]);
         calibrate_link();

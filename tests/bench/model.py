@@ -1,0 +1,63 @@
+"""What the parts allow: ceilings and sums of parts (LIMITS.md), from the calibration of the same minute.
+
+A ceiling counts processor time alone, on all cores: what is missing to it is wake-ups, small groups, cache, copies.  A latency
+stands beside the sum of its parts on an idle pipeline.  Times in us."""
+import collections, os
+
+Cost = collections.namedtuple("Cost", "provider broker consumer ceiling")
+
+GROUP_GAP_US = 4000             # between syncs under load
+
+
+def between(one, many, n):
+    """A cost measured at 1 KiB and at 64 KiB, for n KiB."""
+    return one + (many - one) * (n - 1) / 63
+
+
+def cores(parts, stores):
+    """Processors left when each store syncs every 4 ms."""
+    return (os.cpu_count() or 1) - stores * parts["segment_sync_cpu"] / GROUP_GAP_US
+
+
+def envelope(parts, e):
+    """(provider, broker, consumer) for one envelope of e records of 1 KiB; a hop is shared by its two ends."""
+    body, sealed = between(parts["blake2b_1k"], parts["blake2b_64k"], e), between(parts["seal_1k"], parts["seal_64k"], e)
+    hop, leaves = between(parts["curve_hop_1k"], parts["curve_hop_64k"], e), e * parts["record_leaf_1k"]
+    return (parts["ed25519_sign"] + sealed + body + leaves + hop / 2,
+            parts["ed25519_verify"] + body + hop,
+            parts["ed25519_verify"] + body + sealed + leaves + hop / 2)
+
+
+def cost(sides, e, available):
+    return Cost(*(side / e for side in sides), available * 1e6 * e / sum(sides))
+
+
+def core(parts, e):
+    return cost(envelope(parts, e), e, cores(parts, 3))
+
+
+def full(parts, e):
+    """And at both ends JSON, encryption at rest in and out, and two passes through the agent's store (taken and sealed; link and opened)."""
+    edge = e * (parts["json_record_1k"] / 2 + 2 * parts["seal_1k"] + 2 * parts["store_record"])
+    provider, broker, consumer = envelope(parts, e)
+    return cost((provider + edge, broker, consumer + edge), e, cores(parts, 4))
+
+
+def acknowledgement(parts):
+    """Frame sent to receipt: there and back, verify, sync, tree head and receipt signed."""
+    return parts["curve_round_trip"] + parts["ed25519_verify"] + parts["segment_sync"] + 2 * parts["ed25519_sign"]
+
+
+def delivery(parts):
+    """Made to the consumer's disk: sealed, synced, sent, verified, synced, head and receipt signed, sent, verified, synced."""
+    return parts["ed25519_sign"] + 3 * parts["segment_sync"] + parts["curve_round_trip"] + 2 * parts["ed25519_verify"] + 2 * parts["ed25519_sign"]
+
+
+def full_taken(parts):
+    """Push to its answer: one durable commit."""
+    return parts["store_commit"] + parts["json_record_1k"]
+
+
+def full_delivery(parts):
+    """Push to sink: taken, sealed, logged, opened, written: four commits of stores or files and one of the log."""
+    return delivery(parts) + 2 * parts["store_commit"] + parts["json_record_1k"]
