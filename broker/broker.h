@@ -24,6 +24,7 @@ struct broker {
         char domain[8];
         const char *origin;             /* of the log */
         char authority[24];
+        uint64_t epoch;                 /* of the log */
         struct digest credential;       /* the broker's own */
         struct keyfile keys, log_keys;
         struct store *store;            /* written by the sequencer alone */
@@ -45,6 +46,7 @@ struct broker {
         _Atomic uint64_t seq, synced, committed;        /* sequencer; sync; sequencer */
         _Atomic uint64_t trust_seq;     /* sequencer */
         _Atomic int space_step;         /* timer */
+        _Atomic unsigned store_permille;        /* sequencer: how full the state's map is */
         _Atomic bool clock_stopped;     /* sequencer */
         _Atomic bool draining;          /* main */
         _Atomic bool ready;             /* main */

@@ -63,7 +63,7 @@ static struct outgoing *receipt_for(struct deliver *self, const struct reader *r
                 return NULL;
         receipt.domain = self->d.broker->domain;
         receipt.agent = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)r->agent.b };
-        receipt.log_epoch = 1;
+        receipt.log_epoch = self->d.broker->epoch;
         receipt.stable_seq = atomic_load(&self->d.broker->synced);
         receipt.outbox_epoch = r->outbox_epoch;
         for (unsigned i = 0; i < g->n; i++)
@@ -236,13 +236,17 @@ static void take_group(struct deliver *self, struct group *g)
 static void end_session(struct deliver *self, uint32_t link)
 {
         struct reader *r = reader_of(self, link);
-        struct handover *h;
+        struct handover *list = NULL, *next;
 
         if (!r)
                 return;
-        h = reader_handover(r);
-        if (h && work_queue_push(&self->d.broker->work, &h->work) < 0)
-                free(h);
+        if (reader_handover(r, &list) < 0)
+                broker_fail("deliver.memory", -ENOMEM);
+        for (; list; list = next) {
+                next = list->next;
+                if (work_queue_push(&self->d.broker->work, &list->work) < 0)
+                        free(list);
+        }
         for (unsigned i = 0; i < r->subs_n; i++)
                 r->subs[i]->sent = 0;
         reader_fini(r);

@@ -187,7 +187,7 @@ static void welcome(struct front *f, struct peer *p, const Shuyi__V1__Hello *hel
         n->hello.parcel_bytes = p->session.parcel_bytes;
         log_event(LOG_INFO, "link.open", log_u64("link", p->link), log_id("agent", &p->agent), log_str("address", p->address), log_str("software", hello->software));
         session_server_welcome(&p->session, &w, credit, rows);
-        w.log_epoch = 1;
+        w.log_epoch = f->broker->epoch;
         w.log_size = atomic_load(&f->broker->synced);
         w.stable_seq = w.log_size;
         w.broker_time = times_wall().ms;
@@ -292,14 +292,14 @@ static void ask(struct front *f, struct peer *p, struct link_frame **frame, stru
         q->read = read;
         q->need_seq = read->need_seq;
         q->until.ns = f->now.ns + 10000000000ull;
-        if (p->questions >= QUESTIONS_A_LINK || question_queue_try_push(&f->broker->questions, q) < 0) {
-                free(q);
-                refuse_read(f, p, read->number);
-                return;
-        }
         q->frame = TAKE(*frame);
         q->arena = TAKE(*arena);
-        p->questions++;
+        if (p->questions < QUESTIONS_A_LINK && question_queue_try_push(&f->broker->questions, q) == 0) {
+                p->questions++;
+                return;
+        }
+        refuse_read(f, p, read->number);
+        question_free(q);
 }
 
 /* ---- frames ---- */
@@ -467,6 +467,23 @@ static void read_limits(struct front *f)
         f->quota = (uint64_t)broker_setting(f->broker, S_QUOTA);
 }
 
+/* What a SIGHUP changed is told to each open session.  False: the peer is gone. */
+static bool tell_credit(struct front *f, struct peer *p)
+{
+        for (uint32_t lane = 0; lane < SESSION_LANES; lane++) {
+                Shuyi__V1__LaneCredit credit = SHUYI__V1__LANE_CREDIT__INIT;
+
+                if (!session_server_set_credit(&p->session, lane, f->limits.frames[lane], f->limits.bytes[lane]))
+                        continue;
+                credit.lane = lane;
+                credit.frames = f->limits.frames[lane];
+                credit.bytes = f->limits.bytes[lane];
+                if (!send_frame(f, p, FRAME_CREDIT, &credit.base))
+                        return false;
+        }
+        return true;
+}
+
 static void tick_peer(struct peer *p, void *arg)
 {
         struct front *f = arg;
@@ -487,6 +504,8 @@ static void tick_peer(struct peer *p, void *arg)
                 act_on(f, p, &act, NULL);
                 return;
         }
+        if (p->session.state == SESSION_OPEN && !tell_credit(f, p))
+                return;
         act = session_server_tick(&p->session, f->now);
         if (act.what != SESSION_NOTHING)
                 act_on(f, p, &act, NULL);

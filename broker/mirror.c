@@ -201,6 +201,11 @@ uint64_t mirror_limit(const struct mirror_sub *s)
         return s->state == SUB_KEY_WAIT && s->stop > 0 && s->stop <= head ? s->stop : 0;
 }
 
+uint64_t mirror_next(const struct mirror_sub *s)
+{
+        return s->cursor + 1 < s->start ? s->start : s->cursor + 1;
+}
+
 uint64_t mirror_feed_head(const struct mirror *m, const char *department)
 {
         return (uint64_t)(uintptr_t)bytemap_get(m->feeds, bytes_str(department));

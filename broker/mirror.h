@@ -39,4 +39,6 @@ int mirror_apply(struct mirror *m, const struct effect *e, struct mirror_news *r
 
 /* The last link that may be handed over to it now; 0: none. */
 uint64_t mirror_limit(const struct mirror_sub *s);
+/* The first one that was not receipted: behind the cursor, and not before its start. */
+uint64_t mirror_next(const struct mirror_sub *s);
 uint64_t mirror_feed_head(const struct mirror *m, const char *department);

@@ -1,6 +1,7 @@
 /* pipeline: see the header. */
 #include "broker/pipeline.h"
 #include "common/macro.h"
+#include <errno.h>
 #include <stdlib.h>
 
 struct ticket *ticket_new(void)
@@ -100,4 +101,23 @@ void question_free(struct question *q)
         link_frame_free(q->frame);
         arena_free(q->arena);
         free(q);
+}
+
+int handover_add(struct handover **list, uint32_t link, const struct handover_row *row)
+{
+        struct handover *h = *list;
+
+        while (h && (h->link != link || h->n == HANDOVER_ROWS_MAX))
+                h = h->next;
+        if (!h) {
+                h = calloc(1, sizeof(*h) + HANDOVER_ROWS_MAX * sizeof(h->rows[0]));
+                if (!h)
+                        return -ENOMEM;
+                h->work.kind = WORK_HANDOVER;
+                h->link = link;
+                h->next = *list;
+                *list = h;
+        }
+        h->rows[h->n++] = *row;
+        return 0;
 }

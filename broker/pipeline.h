@@ -77,8 +77,12 @@ QUEUE(group_queue, struct group)
 /* sync -> sequence: everything up to `seq` is durable; the batch comes back for the next group. */
 struct synced { struct work work; uint64_t seq; struct segment_batch *batch; };
 
-/* deliver -> sequence: a session ended and these links were never receipted. */
-struct handover { struct work work; uint32_t link; unsigned n; struct handover_row { struct digest grant, stream; uint64_t first, last; } rows[]; };
+/* deliver -> sequence: a session ended and these links were never receipted.  Longer lists come in several. */
+#define HANDOVER_ROWS_MAX 512
+struct handover_row { struct digest grant, stream; uint64_t first, last; };
+struct handover { struct work work; struct handover *next; uint32_t link; unsigned n; struct handover_row rows[]; };
+/* Adds a row to the list, for that link; 0 or -ENOMEM. */
+int handover_add(struct handover **list, uint32_t link, const struct handover_row *row);
 
 /* deliver and reads -> front: one frame for one link. */
 struct settled_row { uint8_t lane; uint64_t number; };

@@ -274,9 +274,9 @@ static void dead_letter(struct reader *r, struct delivery *d, const char *what, 
 
 static uint64_t next_link(const struct mirror_sub *s)
 {
-        uint64_t next = s->sent > s->cursor ? s->sent + 1 : s->cursor + 1;
+        uint64_t next = mirror_next(s);
 
-        return next < s->start ? s->start : next;
+        return s->sent >= next ? s->sent + 1 : next;
 }
 
 static struct outgoing *make_link(struct reader *r, struct delivery *d)
@@ -425,23 +425,15 @@ void reader_fini(struct reader *r)
         *r = (struct reader){ 0 };
 }
 
-struct handover *reader_handover(const struct reader *r)
+int reader_handover(const struct reader *r, struct handover **list)
 {
-        struct handover *h = calloc(1, sizeof(*h) + r->subs_n * sizeof(h->rows[0]));
+        int f = 0;
 
-        if (!h)
-                return NULL;
-        h->work.kind = WORK_HANDOVER;
-        h->link = r->link;
-        for (unsigned i = 0; i < r->subs_n && h->n < 256; i++) {
+        for (unsigned i = 0; i < r->subs_n && f == 0; i++) {
                 const struct mirror_sub *s = r->subs[i];
 
                 if (s->sent > s->cursor)
-                        h->rows[h->n++] = (struct handover_row){ s->grant, s->stream, s->cursor + 1 < s->start ? s->start : s->cursor + 1, s->sent };
+                        f = handover_add(list, r->link, &(struct handover_row){ s->grant, s->stream, mirror_next(s), s->sent });
         }
-        if (h->n == 0) {
-                free(h);
-                return NULL;
-        }
-        return h;
+        return f;
 }

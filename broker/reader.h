@@ -51,5 +51,5 @@ int reader_add_sub(struct reader *r, struct mirror_sub *s);     /* once; again i
 void reader_acked(struct reader *r, uint64_t number);
 /* The next parcel that may go now, given away with its number; NULL: nothing waits, or the window is full. */
 struct outgoing *reader_next(struct reader *r, struct delivery *d);
-/* What was handed over and never receipted; NULL: nothing.  malloc'ed. */
-struct handover *reader_handover(const struct reader *r);
+/* Adds what was handed over in this session and never receipted.  0 or -ENOMEM. */
+int reader_handover(const struct reader *r, struct handover **list);

@@ -202,6 +202,7 @@ int recover_identity(struct broker *b, struct state state, struct arena *a)
         row = FOLD_ROW(state, a, shuyi__v1__credential_row__descriptor, TABLE_CREDENTIAL, bytes_digest(&b->credential));
         if (!row || row->status != STATUS_ACTIVE)
                 return misfit("the broker's credential is not in force");
+        b->epoch = meta->epoch;
         snprintf(b->authority, sizeof(b->authority), "%s", meta->authority ? meta->authority : "");
         return 0;
 }

@@ -8,6 +8,7 @@
 #include "broker/clock_guard.h"
 #include "broker/directory.h"
 #include "broker/fold.h"
+#include "broker/mirror.h"
 #include "broker/quarantine.h"
 #include "broker/system.h"
 #include "broker/tally.h"
@@ -46,8 +47,7 @@ struct sequence {
         bool in_flight, crowded;        /* a group is being synced; more came meanwhile */
         struct mono_time sent;          /* when the last group went to sync */
 
-        struct handover *handovers[64];
-        unsigned handovers_n;
+        struct handover *handovers;     /* to be told */
         bool dirty, commit_wanted, stopping, clean;
         struct mono_time dirty_since, busy_at;
         struct wall_time due;           /* of the next row that falls due */
@@ -480,6 +480,7 @@ static void commit(struct sequence *s)
         static const struct bytes clean = { (const uint8_t *)"clean", 5 };
         struct store *store = s->broker->store;
         struct mono_time from = times_mono();
+        struct store_room room;
         int r = fold_save(&s->fold);
 
         if (r == 0 && s->clean)
@@ -491,6 +492,10 @@ static void commit(struct sequence *s)
                 broker_fail("sequence.commit", r);
         FAILPOINT("state.after_commit");
         metrics_observe(s->counts, M_COMMIT, 0, times_mono().ns - from.ns);
+        if (store_room(store, &room) == 0) {
+                atomic_store(&s->broker->store_permille, room.permille);
+                metrics_set(s->broker->metrics, M_STORE_BYTES, 0, room.file_bytes);
+        }
         s->dirty = s->commit_wanted = false;
         atomic_store(&s->broker->committed, s->fold.seq);
         metrics_set(s->broker->metrics, M_COMMITTED, 0, s->fold.seq);
@@ -519,10 +524,8 @@ static void take_work(struct sequence *s, struct work *w)
                 take_synced(s, (struct synced *)w);
                 break;
         case WORK_HANDOVER:
-                if (s->handovers_n < ELEMENTS(s->handovers))
-                        s->handovers[s->handovers_n++] = (struct handover *)w;
-                else
-                        free(w);
+                ((struct handover *)w)->next = s->handovers;
+                s->handovers = (struct handover *)w;
                 break;
         case WORK_COMMIT:
                 s->commit_wanted = true;
@@ -592,9 +595,10 @@ static void handle_tickets(struct sequence *s)
                 turnstile_take(&s->turnstile);
                 handle(s, t);
         }
-        while (s->handovers_n > 0 && s->guard.fault == CLOCK_GOOD && has_room(s, 0)) {
-                struct handover *h = s->handovers[--s->handovers_n];
+        while (s->handovers && s->guard.fault == CLOCK_GOOD && has_room(s, HANDOVER_ROWS_MAX * sizeof(struct handover_row))) {
+                struct handover *h = s->handovers;
 
+                s->handovers = h->next;
                 add_handover(s, h);
                 free(h);
         }
@@ -618,7 +622,7 @@ static void speak(struct sequence *s)
 
 static bool is_done(const struct sequence *s)
 {
-        return s->stopping && !s->in_flight && !s->dirty && !s->group && !turnstile_peek(&s->turnstile) && s->handovers_n == 0;
+        return s->stopping && !s->in_flight && !s->dirty && !s->group && !turnstile_peek(&s->turnstile) && (!s->handovers || s->guard.fault != CLOCK_GOOD);
 }
 
 static int open_run(struct sequence *s);
@@ -653,6 +657,36 @@ static void *run(void *arg)
 
 /* ---- start and stop ---- */
 
+/* What may have been handed over before a crash, and was never receipted: all that a live subscription could have got. */
+struct before { struct state state; struct arena *arena; struct handover **list; int fault; };
+
+static void note_before(struct bytes key, void *value, void *arg)
+{
+        struct before *b = arg;
+        const struct mirror_sub *sub = value;
+        const Shuyi__V1__AgentRow *agent;
+
+        if (b->fault < 0 || mirror_limit(sub) < mirror_next(sub))
+                return;
+        arena_reset(b->arena);
+        agent = FOLD_ROW(b->state, b->arena, shuyi__v1__agent_row__descriptor, TABLE_AGENT, bytes_id(&sub->agent));
+        if (agent)
+                b->fault = handover_add(b->list, agent->link, &(struct handover_row){ sub->grant, sub->stream, mirror_next(sub), mirror_limit(sub) });
+}
+
+static int handed_over_before(struct store *store, struct handover **list)
+{
+        _cleanup_(arena_freep) struct arena *a = arena_new(1 << 20);
+        struct before b = { store_state(store), a, list, 0 };
+        struct mirror m = { 0 };
+
+        b.fault = a ? mirror_load(&m, store) : -ENOMEM;
+        if (b.fault == 0)
+                bytemap_each(m.subs, note_before, &b);
+        mirror_fini(&m);
+        return b.fault;
+}
+
 /* The store's transaction belongs to this thread.  The first group of a run: what befell us, then a head by which agents know
  * that we are here. */
 static int open_run(struct sequence *s)
@@ -674,7 +708,11 @@ static int open_run(struct sequence *s)
         if (s->guard.fault == CLOCK_GOOD) {
                 add_outage(s, s->from->crashed ? OUTAGE_CRASH : OUTAGE_STOP);
                 s->fold.trust_moved = true;
+                if (s->from->crashed)
+                        r = handed_over_before(b->store, &s->handovers);
         }
+        if (r < 0)
+                return r;
         find_due(s);
         swap_directory(s);
         read_trust_interval(s);

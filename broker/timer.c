@@ -9,7 +9,7 @@ struct timer { struct broker *broker; pthread_t thread; pthread_mutex_t lock; pt
 static void watch_space(struct broker *b)
 {
         struct space s;
-        enum space_step step, before = (enum space_step)atomic_load(&b->space_step);
+        enum space_step step, map, before = (enum space_step)atomic_load(&b->space_step);
         int r = space_read(config_string(b->config, S_STORE_DIR), (uint64_t)broker_setting(b, S_SPACE_LIMIT), &s);
 
         if (r < 0) {
@@ -17,6 +17,9 @@ static void watch_space(struct broker *b)
                 return;
         }
         step = space_step_of(s);
+        map = space_step_of((struct space){ atomic_load(&b->store_permille), 1000 });
+        if (map > step)                 /* the state's map may be full before the disk is */
+                step = map;
         atomic_store(&b->space_step, step);
         metrics_set(b->metrics, M_SPACE, 0, s.total ? s.used / (s.total / 1000 + 1) : 1000);
         metrics_set(b->metrics, M_SPACE_STEP, 0, step);
