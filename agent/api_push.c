@@ -199,8 +199,10 @@ static int push_run(struct agent *ag, struct arena *a, struct job *job)
         struct push_job *j = (struct push_job *)job;
         int r = outbox_take(ag, a, &j->push, short_of_room(ag) ? 0 : j->quota, &j->answer, &j->id);
 
-        if (r == 0 && j->answer == OUTBOX_TAKEN)
+        if (r == 0 && j->answer == OUTBOX_TAKEN) {
+                FAILPOINT("outbox.before_taken");
                 metrics_add(ag->block, M_PUSHED, 0, j->push.n);
+        }
         if (r == 0 && j->answer == OUTBOX_FULL)
                 metrics_inc(ag->block, M_QUOTA, 0);
         return r;

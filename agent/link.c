@@ -251,12 +251,20 @@ static int commit(struct link *l)
         if (!l->begun)
                 return 0;
         l->begun = false;
+        if (l->sealed)
+                FAILPOINT("sealed.before_commit");
+        if (l->settled_n > 0)
+                FAILPOINT("settled.before_commit");
         if (l->opened)
                 FAILPOINT("inbox.before_commit");
         r = store_commit(l->ag->store);
         l->committed_at = times_mono();
         metrics_observe(l->ag->block, M_COMMIT, 0, l->committed_at.ns - start.ns);
         l->status.store_fault = r;
+        if (r == 0 && l->sealed)
+                FAILPOINT("sealed.after_commit");
+        if (r == 0 && l->settled_n > 0)
+                FAILPOINT("settled.after_commit");
         if (r == 0 && l->opened)
                 FAILPOINT("inbox.after_commit");
         return r;
@@ -354,6 +362,7 @@ static void seal(struct link *l)
                 log_event(LOG_ERR, "link.seal", log_errno("fault", r));
         else
                 l->work += (unsigned)r;
+        l->sealed = r > 0;
 }
 
 static void take_frames(struct link *l)
@@ -397,7 +406,7 @@ static void begin_turn(struct link *l)
         l->mono = times_mono();
         l->work = l->settled_n = 0;
         l->parcel_kept = 0;
-        l->opened = false;
+        l->opened = l->sealed = false;
         arena_reset(l->frames);
 }
 

@@ -35,6 +35,7 @@ struct link {
         uint64_t parcel_kept;
         struct job *jobs, **jobs_end;           /* carried out, to be told after the commit */
         bool opened;                            /* a sink may have work */
+        bool sealed;                            /* something was sealed */
         /* over turns */
         bool parcels_blocked;                   /* one could not be kept: none is acknowledged until the session begins again */
         struct link_read *reads;

@@ -313,8 +313,10 @@ static int round_of(struct sink *s)
         s->bytes = 0;
         links = write_some(s);
         r = links < 0 ? links : links == 0 ? 0 : sync_files(s);
-        if (links > 0 && r == 0)
+        if (links > 0 && r == 0) {
                 r = tell_writer(s);
+                FAILPOINT("sink.after_commit");
+        }
         if (r < 0) {
                 metrics_inc(s->block, M_SINK_FAULT, 0);
                 log_event(LOG_ERR, "sink.fault", log_errno("fault", r));
