@@ -18,7 +18,7 @@ static void ask_and_answer(struct market *m, const char *resource, uint16_t repl
 
         if (!row)
                 return;
-        i = market_answer(m, &asked.digest, (const uint32_t[]){ 1, 2, 3 }, 3);
+        i = market_answer(m, &asked.digest, (const uint32_t[]){ 1, 2, 3 }, reply == KIND_REFUSE ? 0 : 3);
         if (reply == KIND_REFUSE)
                 body.reason = 1;
         market_reply(m, reply, i, &body);
@@ -38,14 +38,15 @@ static void play(struct market *m)
         market_apply(m, market_ask(m, closed));
         ask_and_answer(m, closed, KIND_CONSENT);
         ask_and_answer(m, closed, KIND_REFUSE);
-        market_reason(m, KIND_GRANT_SUSPEND, &grant, NULL, 1, c->sec_admin, ROLE_SEC_ADMIN);
-        market_reason(m, KIND_GRANT_RESUME, &grant, NULL, 1, c->sec_admin, ROLE_SEC_ADMIN);
+        market_reason(m, KIND_GRANT_SUSPEND, &grant, NULL, REASON_MISUSE, c->sec_admin, ROLE_SEC_ADMIN);
+        market_reason(m, KIND_GRANT_RESUME, &grant, NULL, REASON_RECTIFIED, c->sec_admin, ROLE_SEC_ADMIN);
         city_hire(c, CITY_HEALTH, "wang", ROLE_USER, 0);
         city_join(c, CITY_HEALTH, "second");
         city_revoke(c, m->health_user);
         city_pass(c, 20 * DAY_MS);
         city_tick(c);
-        market_reason(m, KIND_GRANT_TERMINATE, &grant, NULL, 1, c->sec_admin, ROLE_SEC_ADMIN);
+        market_reason(m, KIND_GRANT_SUSPEND, &grant, NULL, REASON_MISUSE, c->sec_admin, ROLE_SEC_ADMIN);
+        market_reason(m, KIND_GRANT_TERMINATE, &grant, NULL, REASON_NOT_RECTIFIED, c->sec_admin, ROLE_SEC_ADMIN);
         city_trust_head(c);
 }
 
