@@ -8,7 +8,6 @@ from city import Agent, City, Failed, wait_for
 from data import ITEMS, Source, divisions
 from foundation import AUTHORITY, HEALTH, PURPOSE, Foundation
 
-CHANGES = 20000
 BATCH = 100
 
 refusals = []
@@ -39,6 +38,10 @@ def refused(what, answer, code, article=""):
 
 
 class Story(Foundation):
+    def __init__(self, city, changes):
+        super().__init__(city)
+        self.changes = changes
+
     # ---- 1 ----
 
     def genesis(self):
@@ -119,9 +122,11 @@ class Story(Foundation):
             records = source.load()
             for i in range(0, len(records), BATCH):
                 self.push_both(records[i:i + BATCH])
-            while source.sent < len(divisions()) + CHANGES:
+            while source.sent < len(divisions()) + self.changes:
                 self.push_both([source.change() for _ in range(BATCH)])
                 time.sleep(0.02)
+                while self.pushed >= self.gate:
+                    time.sleep(0.02)
         except BaseException as fault:  # told by the main thread
             self.feed_fault = fault
         self.feed_done.set()
@@ -143,8 +148,9 @@ class Story(Foundation):
         """How far the two streams have come, as the center's log says."""
         return sum(row.get("cursor", 0) for row in self.city.shuyi("grant", "subscriptions", agent=self.center))
 
-    def crash(self, process, at):
-        """kill -9 in the middle of the flow, and start again."""
+    def crash(self, process, at, gate):
+        """kill -9 in the middle of the flow, and start again; until `gate` records the business system may go on meanwhile."""
+        self.gate = gate
         wait_for(f"{at} records at the consumer", lambda: self.feed_fault or self.received() >= at, 300)
         if self.feed_fault:
             raise self.feed_fault
@@ -159,17 +165,19 @@ class Story(Foundation):
             wait_for("the broker to be ready again", self.city.ready)
 
     def flow(self):
-        step(4, f"Real data: {len(divisions())} divisions and {CHANGES} changes, to both resources")
-        self.source, self.pushed, self.batches, self.feed_fault = Source(442000), 0, 0, None
+        step(4, f"Real data: {len(divisions())} divisions and {self.changes} changes, to both resources")
+        self.source, self.pushed, self.batches, self.gate, self.feed_fault = Source(442000), 0, 0, 0, None
         self.feed_done = threading.Event()
         thread = threading.Thread(target=self.feed, args=(self.source,), daemon=True)
         thread.start()
         step(5, "On the way broker, consumer's agent and provider's agent are killed")
-        total = 2 * (len(divisions()) + CHANGES)
-        self.crash(self.city.broker, total // 10)
-        self.crash(self.health, total * 3 // 10)
-        self.crash(self.civil, total * 5 // 10)
+        rows = len(divisions()) + self.changes
+        total = 2 * rows
+        self.crash(self.city.broker, total // 10, rows // 4)
+        self.crash(self.health, total * 3 // 10, rows // 2)
+        self.crash(self.civil, total * 5 // 10, rows * 3 // 4)
         self.revoke_in_stream()
+        self.gate = total
         wait_for("the business system to finish", self.feed_done.is_set, 600)
         thread.join()
         if self.feed_fault:
@@ -324,6 +332,7 @@ def main():
     arguments.add_argument("--build", required=True)
     arguments.add_argument("--dir")
     arguments.add_argument("--keep", action="store_true")
+    arguments.add_argument("--changes", type=int, default=20000, help="changes after the first rows")
     a = arguments.parse_args()
     directory = pathlib.Path(a.dir or tempfile.mkdtemp(prefix="shuyi-demo-"))
     directory.mkdir(parents=True, exist_ok=True)
@@ -331,7 +340,7 @@ def main():
         sys.exit(f"{directory} is not empty")
     city = City(a.build, directory)
     try:
-        Story(city).tell()
+        Story(city, a.changes).tell()
         code = 0
     except Failed as fault:
         say(f"\nDID NOT HOLD: {fault}\nLogs are in {directory}/*/*.log")

@@ -1,0 +1,186 @@
+"""A town of real programs: what its people and operators do with a running exchange.
+
+Usage: town.py SHUYI SHUYI_BROKER SHUYI_AGENT"""
+import json, os, pathlib, shutil, signal, subprocess, sys, tempfile
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
+import tap
+from city import City, wait_for
+from data import ITEMS, divisions, now
+from foundation import CIVIL, HEALTH, Foundation
+
+BUILD = pathlib.Path(sys.argv[1]).resolve().parents[2]
+FACTS = ("channel", "user", "approver", "resource", "resource_version", "items", "record_count", "payload_digest", "acquired_at", "method", "medium",
+         "purpose", "provider", "consumer", "record_id")
+
+
+class Town(Foundation):
+    def __init__(self):
+        super().__init__(City(BUILD, tempfile.mkdtemp(prefix="shuyi-town-")))
+        self.resource, self.grant = self.build()
+        self.pushed = 0
+
+    def push(self, records, key=None):
+        status, answer = self.civil.call("POST", f"/v1/resources/{self.resource}/records", {"records": records}, {"Idempotency-Key": key} if key else None)
+        if status == 202:
+            self.pushed += len(records)
+        return status, answer
+
+    def received(self):
+        with open(self.health.sink, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def wait_received(self):
+        wait_for(f"{self.pushed} records at the sink", lambda: self.health.sink.exists() and len(self.received()) >= self.pushed)
+
+    def uses(self, agent):
+        rows, after = [], 0
+        while page := agent.call("GET", f"/v1/uses/{self.grant}?after={after}")[1]["uses"]:
+            rows += page
+            after = page[-1]["stream_seq"]
+        return rows
+
+    def seq(self):
+        return self.city.shuyi("ping", "center", agent=self.center)["center"]["seq"]
+
+
+def row(code, name="某村"):
+    return {"op": "UPSERT", "changed_at": now(), "values": {"code": code, "name": name, "level": "village", "parent": code[:9]}}
+
+
+def test_rows_of_a_csv_file_arrive_as_they_are(t):
+    path = ROOT / "deploy" / "demo.d" / "divisions-zhongshan.csv"
+    done = t.city.shuyi("push", "records", t.resource, path, agent=t.civil)
+    t.pushed += done["records"]
+    tap.equal(done["records"], len(divisions()))
+    t.wait_received()
+    held = {r["key"]: r["values"] for r in t.received()}
+    tap.equal(held, {r["code"]: {k: r[k] for k in ITEMS} for r in divisions()})
+
+
+def test_a_push_given_again_with_its_key_counts_once(t):
+    before = len(t.received())
+    records = [row("442000999001")]
+    first = t.push(records, "same-key")
+    t.pushed -= len(records)
+    again = t.push(records, "same-key")
+    tap.equal((first[0], again[0]), (202, 202))
+    tap.equal(first[1]["id"], again[1]["id"])
+    status, answer = t.push([row("442000999002")], "same-key")
+    tap.equal(status in (409, 422), True, answer)
+    t.wait_received()
+    tap.equal(len(t.received()), before + 1)
+
+
+def test_R_153_the_consumers_copy_and_the_centers_agree(t):
+    t.wait_received()
+    own = {r["stream_seq"]: r for r in t.uses(t.health)}
+    center = wait_for("all deliveries in the center's record",
+                      lambda: (rows := t.city.shuyi("audit", "search", "--grant", t.grant, agent=t.health)) and sum(r["record_count"] for r in rows) >= t.pushed and rows)
+    tap.equal(len(center), len(own))
+    for r in center:
+        tap.equal({f: own[r["stream_seq"]].get(f) for f in FACTS}, {f: r.get(f) for f in FACTS})
+
+
+def test_R_151_each_acquisition_has_its_seven_facts(t):
+    for r in t.city.shuyi("audit", "search", agent=t.health):
+        for fact in ("channel", "user", "approver", "resource", "items", "record_count", "payload_digest", "acquired_at", "method", "medium"):
+            tap.equal(bool(r.get(fact)), True, fact)
+        tap.equal(r["user"] == r["approver"], False)
+
+
+def test_the_provider_sees_the_uses_of_its_data_and_a_stranger_none(t):
+    tap.equal(len(t.city.shuyi("audit", "search", agent=t.civil)) > 0, True)
+    tap.equal(t.city.shuyi("audit", "search", agent=t.center), [])
+
+
+def test_a_draft_waits_for_its_second_signature_on_any_workstation(t):
+    draft = t.city.act(t.health, t.people["user"], "request", "get", t.resource, "--items", "1,2", "--purpose", "值班值守", "--agent-id", t.health.agent_id(),
+                       expect=(5,))["draft"]
+    drafts = t.city.shuyi("draft", "list", agent=t.health)["drafts"]
+    tap.equal([d["digest"] for d in drafts], [draft])
+    code, out, err = t.city.run([t.city.bin("agent/cli/shuyi"), "draft", "show", draft], t.health)
+    tap.equal(code, 0)
+    for part in ("GET", t.resource, "值班值守", draft):
+        tap.contains(out, part)
+    t.city.act(t.health, t.people["approver"], "draft", "sign", draft)
+    tap.equal(t.city.shuyi("draft", "list", agent=t.health)["drafts"], [])
+
+
+def test_a_suspended_grant_gets_nothing_until_it_is_resumed(t):
+    t.wait_received()
+    approver = t.people["civil_approver"]
+    t.city.act(t.civil, approver, "grant", "suspend", t.grant)
+    before = len([r for r in t.received() if r["grant"] == t.grant])
+    t.push([row("442000999003")])
+    wait_for("the push to be taken", lambda: t.civil.status()["outbox"]["taken_records"] >= 0)
+    tap.equal(len([r for r in t.received() if r["grant"] == t.grant]), before)
+    t.city.act(t.civil, approver, "grant", "resume", t.grant)
+    wait_for("the record after the resumption", lambda: len([r for r in t.received() if r["grant"] == t.grant]) == before + 1)
+
+
+def test_while_the_broker_is_away_pushes_are_kept_and_acts_are_told_apart(t):
+    t.wait_received()
+    before = len([r for r in t.received() if r["grant"] == t.grant])
+    t.city.broker.kill()
+    tap.equal(t.push([row("442000999004")])[0], 202)
+    kept = t.city.act(t.civil, t.people["civil_officer"], "staff", "revoke", "00" * 32, "--wait", "0", expect=(4, 3))
+    tap.equal(kept.get("state") in ("kept", "sent", None), True, kept)
+    t.city.broker.start()
+    wait_for("the broker to be ready", t.city.ready)
+    wait_for("what was kept to arrive", lambda: len([r for r in t.received() if r["grant"] == t.grant]) == before + 1)
+
+
+def test_metrics_are_clean_for_prometheus(t):
+    texts = [subprocess.run(["curl", "-s", f"http://127.0.0.1:{t.city.http_port}/metrics"], capture_output=True, text=True).stdout,
+             subprocess.run(["curl", "-s", "--unix-socket", str(t.civil.socket), "http://localhost/metrics"], capture_output=True, text=True).stdout]
+    for text in texts:
+        tap.contains(text, "# TYPE shuyi_")
+        if shutil.which("promtool"):
+            done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+            tap.equal((done.returncode, done.stdout + done.stderr), (0, ""))
+
+
+def test_a_reload_takes_a_good_file_and_keeps_the_old_one_for_a_bad_one(t):
+    good = t.city.broker_config.read_text()
+    t.city.broker_config.write_text(good.replace("link:\n", "link:\n  credit_frames: 128\n"))
+    t.city.broker.process.send_signal(signal.SIGHUP)
+    wait_for("the reload", lambda: "config.reloaded" in t.city.broker.log.read_text())
+    t.city.broker_config.write_text(good + "nonsense: 1\n")
+    t.city.broker.process.send_signal(signal.SIGHUP)
+    wait_for("the refusal of the bad file", lambda: "config.kept" in t.city.broker.log.read_text())
+    t.city.broker_config.write_text(good)
+    tap.equal(t.city.ready(), True)
+
+
+def test_people_see_tables_and_programs_see_json(t):
+    for words in (["staff", "list"], ["department", "list"], ["catalog", "list"], ["grant", "list"], ["request", "list"], ["agent", "list"], ["policy", "show"],
+                  ["grant", "subscriptions"], ["ping", "center"], ["agent", "status"]):
+        code, out, err = t.city.run([t.city.bin("agent/cli/shuyi"), *words], t.health)
+        tap.equal(code, 0, f"{words}: {err}")
+        tap.equal(len(out) > 20, True, words)
+    code, out, err = t.city.run([t.city.bin("agent/cli/shuyi"), "department", "list"], t.health)
+    tap.contains(out, "中山市卫生健康局")
+
+
+def test_no_log_line_carries_a_value_of_a_record(t):
+    for log in t.city.dir.glob("*/*.log"):
+        text = log.read_text()
+        for value in ("某村", "石岐街道", "442000001"):
+            tap.equal(value in text, False, f"{value} in {log.name}")
+
+
+def test_the_store_replays_to_the_same_digest(t):
+    t.city.broker.stop()
+    for words in (["check"], ["--replay"]):
+        code, out, err = t.city.run([t.city.bin("broker/shuyi-broker"), *words, "--config", t.city.broker_config])
+        tap.equal(code, 0, out + err)
+
+
+def close(t):
+    t.city.stop()
+    shutil.rmtree(t.city.dir)
+
+
+tap.run(globals(), Town, close)
