@@ -109,9 +109,19 @@ static void print_options(const struct cli_option *options, FILE *out)
         }
 }
 
+/* "catalog show RESOURCE": noun, verb and operands, each where there is one. */
+#define COMMAND_LINE 96
+static const char *command_line(const struct cli_command *k, char line[COMMAND_LINE])
+{
+        snprintf(line, COMMAND_LINE, "%s%s%s%s%s", k->noun, *k->verb ? " " : "", k->verb, *k->operands ? " " : "", k->operands);
+        return line;
+}
+
 static void print_command(const struct cli_command *k, FILE *out)
 {
-        fprintf(out, "Usage: shuyi %s %s%s%s [OPTIONS]\n\n%s\n", k->noun, k->verb, *k->operands ? " " : "", k->operands, k->help);
+        char line[COMMAND_LINE];
+
+        fprintf(out, "Usage: shuyi %s [OPTIONS]\n\n%s\n", command_line(k, line), k->help);
         if (k->options && k->options->name) {
                 fputs("\nOptions:\n", out);
                 print_options(k->options, out);
@@ -123,11 +133,10 @@ static void print_command(const struct cli_command *k, FILE *out)
 
 static void print_noun(const struct cli_command *table, FILE *out)
 {
-        for (const struct cli_command *k = table; k->noun; k++) {
-                char left[96];
-                snprintf(left, sizeof left, "%s %s%s%s", k->noun, k->verb, *k->operands ? " " : "", k->operands);
-                fprintf(out, "  %-44s %s\n", left, k->help);
-        }
+        char line[COMMAND_LINE];
+
+        for (const struct cli_command *k = table; k->noun; k++)
+                fprintf(out, "  %-44s %s\n", command_line(k, line), k->help);
 }
 
 static void print_help(const struct cli_command *const *tables, FILE *out)
@@ -161,6 +170,7 @@ static int complete(const struct cli_command *const *tables, int argc, char **ar
         return CLI_OK;
 }
 
+/* The row of a noun and verb, or of the noun alone; *ret_table: where the noun stands, NULL if nowhere. */
 static const struct cli_command *command_find(const struct cli_command *const *tables, const char *noun, const char *verb,
                                               const struct cli_command **ret_table)
 {
@@ -169,7 +179,7 @@ static const struct cli_command *command_find(const struct cli_command *const *t
                 for (const struct cli_command *k = *tables; k->noun; k++)
                         if (strcmp(k->noun, noun) == 0) {
                                 *ret_table = *tables;
-                                if (verb && strcmp(k->verb, verb) == 0)
+                                if (!*k->verb || (verb && strcmp(k->verb, verb) == 0))
                                         return k;
                         }
         return NULL;
@@ -184,7 +194,7 @@ static int take_option(struct cli *c, const char *word, char **argv, int argc, i
         int common = own < 0 ? option_find(common_options, word, len) : -1;
 
         if (own < 0 && common < 0) {
-                cli_error("'shuyi %s %s' has no option --%.*s", c->command->noun, c->command->verb, (int)len, word);
+                cli_error("'shuyi %s%s%s' has no option --%.*s", c->command->noun, *c->command->verb ? " " : "", c->command->verb, (int)len, word);
                 return -1;
         }
         const struct cli_option *o = own >= 0 ? &c->command->options[own] : &common_options[common];
@@ -224,7 +234,7 @@ static int check_arguments(const struct cli *c)
                         return -1;
                 }
         if (c->operands_n < c->command->operands_min || c->operands_n > c->command->operands_max) {
-                cli_error("'shuyi %s %s' takes %s", c->command->noun, c->command->verb,
+                cli_error("'shuyi %s%s%s' takes %s", c->command->noun, *c->command->verb ? " " : "", c->command->verb,
                           *c->command->operands ? c->command->operands : "no operands");
                 return -1;
         }
@@ -259,7 +269,7 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
                 return CLI_OK;
         }
         if (check_arguments(&c) < 0) {
-                fprintf(stderr, "Try 'shuyi %s %s --help'.\n", command->noun, command->verb);
+                fprintf(stderr, "Try 'shuyi %s%s%s --help'.\n", command->noun, *command->verb ? " " : "", command->verb);
                 return CLI_USAGE;
         }
         return command->run(&c);
@@ -288,7 +298,7 @@ int cli_main(int argc, char **argv, const struct cli_command *const *tables)
                 return complete(tables, argc - 2, argv + 2);
         const struct cli_command *k = command_find(tables, argv[1], argc > 2 ? argv[2] : NULL, &table);
         if (k)
-                return run_command(k, argc - 3, argv + 3);
+                return *k->verb ? run_command(k, argc - 3, argv + 3) : run_command(k, argc - 2, argv + 2);
         if (!table) {
                 cli_error("no noun '%s'", argv[1]);
                 print_help(tables, stderr);

@@ -30,7 +30,7 @@ struct cli_option {
 struct cli;
 
 struct cli_command {
-        const char *noun, *verb;
+        const char *noun, *verb;                /* verb "": the noun alone */
         const char *operands;   /* "RESOURCE [ITEM...]": shown in help; "" if none */
         unsigned operands_min, operands_max;
         const char *help;       /* one line */

@@ -5,6 +5,7 @@
 #include "agent/cli/file.h"
 #include "agent/cli/issue.h"
 #include "agent/cli/rows.h"
+#include "agent/try.h"
 #include "common/macro.h"
 #include "common/message_json.h"
 #include "proto/registry.pb-c.h"
@@ -55,6 +56,29 @@ static int agent_file(struct cli *c)
 static int agent_accept(struct cli *c) { return admit_accept(c, c->operands[0]); }
 static int agent_revoke(struct cli *c) { return admit_revoke(c, c->operands[0]); }
 
+/* An entry's sample from source to sink, with no broker. */
+static int agent_try(struct cli *c)
+{
+        const Shuyi__V1__Entry *entry = file_read_message(c, &shuyi__v1__entry__descriptor, c->operands[0]);
+        const char *numbers = cli_option(c, "items");
+        struct try_result result;
+        uint32_t *items = NULL;
+        size_t n = 0;
+
+        if (!entry || (numbers && act_numbers(c, numbers, &items, &n) < 0))
+                return entry ? CLI_USAGE : CLI_FAILED;
+        int r = try_entry(c->arena, entry, items, n, times_wall().ms, &result);
+        if (r < 0) {
+                cli_error("%s", r == -EPROTO ? "what was sealed did not open as it was" : strerror(-r));
+                return CLI_FAILED;
+        }
+        fwrite(result.lines.p, 1, result.lines.n, stdout);
+        for (size_t i = 0; i < result.problems_n; i++)
+                fprintf(stderr, "sample row %zu, item %u: %s\n", result.problems[i].row + 1, result.problems[i].item, result.problems[i].why);
+        fprintf(stderr, "%zu of %zu sample rows went from source to sink\n", result.good, result.rows);
+        return result.good == result.rows ? CLI_OK : CLI_CHECK;
+}
+
 static const struct rows_column columns[] = {
         { "AGENT", "agent", 32 }, { "DEPARTMENT", "department", 18 }, { "LABEL", "label", 20 }, { "LINK", "link", 5 }, { "REVOKED", "revoked", 7 }, { NULL, NULL, 0 },
 };
@@ -99,6 +123,7 @@ static const struct cli_option options_init[] = {
 static const struct cli_option options_file[] = { ACT_OPTIONS, { NULL, NULL, NULL, false } };
 static const struct cli_option options_accept[] = { ADMIT_OPTIONS, ACT_OPTIONS, { NULL, NULL, NULL, false } };
 static const struct cli_option options_revoke[] = { REVOKE_OPTIONS, ACT_OPTIONS, { NULL, NULL, NULL, false } };
+static const struct cli_option options_try[] = { { "items", "N,...", "items granted (default: all)", false }, { NULL, NULL, NULL, false } };
 static const struct cli_option options_list[] = { { "department", "CODE", "only this department", false }, { NULL, NULL, NULL, false } };
 
 const struct cli_command commands_agent[] = {
@@ -106,6 +131,7 @@ const struct cli_command commands_agent[] = {
         { "agent", "file", "JOIN_FILE", 1, 1, "file a further agent with the authority (DATA_OFFICER)", options_file, agent_file },
         { "agent", "accept", "FILING", 1, 1, "accept a filed agent and issue its credential (SEC_ADMIN)", options_accept, agent_accept },
         { "agent", "revoke", "CREDENTIAL", 1, 1, "end an agent at once (DATA_OFFICER or SEC_ADMIN)", options_revoke, agent_revoke },
+        { "agent", "try", "ENTRY.json", 1, 1, "send an entry's sample from source to sink, on this machine alone", options_try, agent_try },
         { "agent", "list", "", 0, 0, "agents of the domain", options_list, agent_list },
         { "agent", "status", "", 0, 0, "what the department's own agent says of itself", NULL, agent_status },
         { "agent", "subscriptions", "", 0, 0, "streams that the department's own agent receives", NULL, agent_subscriptions },

@@ -24,26 +24,13 @@ static const struct rows_column matter_columns[] = {
 };
 static const struct rows_view matter_view = { READ_MATTERS, &shuyi__v1__matter_row__descriptor, "matter", ROWS_KEY_HEX, matter_columns };
 
-/* The entry of a JSON file; NULL after a message. */
-static Shuyi__V1__Entry *read_entry(struct cli *c, const char *path)
-{
-        json_t *value = file_read_json(c, path);
-        char error[200] = "";
-        Shuyi__V1__Entry *entry = value ? message_json_parse(c->arena, &shuyi__v1__entry__descriptor, value, error) : NULL;
-
-        if (value && !entry)
-                cli_error("%s: %s", path, error);
-        json_decref(value);
-        return entry;
-}
-
 static int catalog_submit(struct cli *c)
 {
         Shuyi__V1__CatSubmitBody body = SHUYI__V1__CAT_SUBMIT_BODY__INIT;
         const char *matter = cli_option(c, "matter");
         struct act act;
 
-        body.entry = read_entry(c, c->operands[0]);
+        body.entry = file_read_message(c, &shuyi__v1__entry__descriptor, c->operands[0]);
         if (!body.entry)
                 return CLI_FAILED;
         int code = act_begin(c, KIND_CAT_SUBMIT, &act);
@@ -157,7 +144,7 @@ static int catalog_matters(struct cli *c) { return rows_print(c, &matter_view, (
 /* The rules of 4.5 that need no registry, before anything leaves the department. */
 static int catalog_dry_run(struct cli *c)
 {
-        Shuyi__V1__Entry *entry = read_entry(c, c->operands[0]);
+        Shuyi__V1__Entry *entry = file_read_message(c, &shuyi__v1__entry__descriptor, c->operands[0]);
         struct bytes text;
         char error[200] = "";
         struct catalog_results results = { 0 };

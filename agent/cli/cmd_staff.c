@@ -6,7 +6,6 @@
 #include "agent/cli/issue.h"
 #include "agent/cli/rows.h"
 #include "common/macro.h"
-#include "common/message_json.h"
 #include "proto/registry.pb-c.h"
 #include "proto/state.pb-c.h"
 
@@ -28,18 +27,11 @@ static int file_person(struct cli *c, enum kind_number kind, const char *replace
         Shuyi__V1__FileBody body = SHUYI__V1__FILE_BODY__INIT;
         const Shuyi__V1__KeyRequest *request;
         const Shuyi__V1__JoinFile *join = issue_read_join(c, c->operands[0], &request);
-        json_t *spec = join ? file_read_json(c, cli_option(c, "staff")) : NULL;
-        char error[200] = "";
         struct act act;
 
-        if (!spec)
+        body.staff = join ? file_read_message(c, &shuyi__v1__staff__descriptor, cli_option(c, "staff")) : NULL;
+        if (!body.staff)
                 return CLI_FAILED;
-        body.staff = message_json_parse(c->arena, &shuyi__v1__staff__descriptor, spec, error);
-        json_decref(spec);
-        if (!body.staff) {
-                cli_error("%s: %s", cli_option(c, "staff"), error);
-                return CLI_FAILED;
-        }
         int code = act_begin(c, kind, &act);
         if (code != CLI_OK)
                 return code;

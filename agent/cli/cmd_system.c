@@ -158,7 +158,7 @@ static int doctor(struct cli *c)
 static const struct cli_option options_doctor[] = { { "dir", "DIR", "directory whose disk is tried (default: here)", false }, { NULL, NULL, NULL, false } };
 
 const struct cli_command commands_system[] = {
-        { "ping", "center", "", 0, 0, "ask the center how far its log is, through the agent", NULL, ping },
-        { "doctor", "run", "", 0, 0, "is this machine fit: memory lock, files, disk, clock, agent", options_doctor, doctor },
+        { "ping", "", "", 0, 0, "ask the center how far its log is, through the agent", NULL, ping },
+        { "doctor", "", "", 0, 0, "is this machine fit: memory lock, files, disk, clock, agent", options_doctor, doctor },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

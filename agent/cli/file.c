@@ -1,6 +1,7 @@
 /* file: whole files in and out. */
 #include "agent/cli/file.h"
 #include "common/macro.h"
+#include "common/message_json.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -101,4 +102,16 @@ json_t *file_read_json(struct cli *c, const char *path)
         if (!value)
                 cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
         return value;
+}
+
+void *file_read_message(struct cli *c, const ProtobufCMessageDescriptor *d, const char *path)
+{
+        json_t *value = file_read_json(c, path);
+        char error[MESSAGE_JSON_ERROR_BYTES] = "";
+        void *m = value ? message_json_parse(c->arena, d, value, error) : NULL;
+
+        if (value && !m)
+                cli_error("%s: %s", path, error);
+        json_decref(value);
+        return m;
 }
