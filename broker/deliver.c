@@ -109,20 +109,20 @@ static void answer(struct deliver *self, struct group *g)
         _cleanup_(arena_freep) struct arena *a = arena_new(32u << 20);
         struct mono_time now = times_mono();
 
+        if (!a)
+                broker_fail("deliver.memory", -ENOMEM);
         for (unsigned i = 0; i < g->n; i++) {
                 struct ticket *t = g->tickets[i];
                 struct reader *r = t->link > 0 ? reader_of(self, t->link) : NULL;
                 struct outgoing *p;
-                bool first = true;
 
                 if (t->link > 0)
                         metrics_observe(self->d.counts, M_ACK, 0, now.ns - t->taken_in.ns);
                 if (t->busy != 0)
                         send_back(self, g, i);
-                for (unsigned k = 0; k < i && first; k++)
-                        first = g->tickets[k]->link != t->link;
-                if (!r || !first)
+                if (!r || r->answered == g)
                         continue;
+                r->answered = g;
                 arena_reset(a);
                 p = receipt_for(self, r, g, a);
                 if (p)
@@ -139,17 +139,25 @@ static void wake_all(struct deliver *self)
                         self->readers[i]->wake = true;
 }
 
-static void wake_agent(struct deliver *self, struct mirror_sub *s, bool add)
+/* A subscription is new or changed: its agent's session, if one is open, takes it up. */
+static void wake_agent(struct deliver *self, struct mirror_sub *s)
 {
         for (size_t i = 0; i < self->readers_n; i++) {
                 struct reader *r = self->readers[i];
 
                 if (!r || memcmp(r->agent.b, s->agent.b, ID_BYTES) != 0)
                         continue;
-                if (add && reader_add_sub(r, s) < 0)
+                if (reader_add_sub(r, s) < 0)
                         broker_fail("deliver.memory", -ENOMEM);
                 r->wake = true;
         }
+}
+
+static void wake_subscribers(struct mirror_stream *stream)
+{
+        for (struct mirror_sub *s = stream->subs; s; s = s->next)
+                if (s->reader)
+                        ((struct reader *)s->reader)->wake = true;
 }
 
 static void note(struct deliver *self, const struct mirror_news *n)
@@ -158,11 +166,13 @@ static void note(struct deliver *self, const struct mirror_news *n)
         case MIRROR_NOTHING:
                 break;
         case MIRROR_SUB:
-                wake_agent(self, n->sub, true);
+                if (n->sub->reader)
+                        ((struct reader *)n->sub->reader)->wake = true;
+                else
+                        wake_agent(self, n->sub);
                 break;
         case MIRROR_STREAM:
-                for (struct mirror_sub *s = n->stream->subs; s; s = s->next)
-                        wake_agent(self, s, false);
+                wake_subscribers(n->stream);
                 break;
         case MIRROR_FEED:
                 for (size_t i = 0; i < self->readers_n; i++)
@@ -223,6 +233,9 @@ static void keep(struct deliver *self, struct group *g)
 static void take_group(struct deliver *self, struct group *g)
 {
         answer(self, g);
+        for (size_t i = 0; i < self->readers_n; i++)
+                if (self->readers[i])
+                        self->readers[i]->answered = NULL;      /* the next group may get this one's address */
         if (g->trust_head)
                 take_head(self, g);
         keep(self, g);
@@ -247,8 +260,6 @@ static void end_session(struct deliver *self, uint32_t link)
                 if (work_queue_push(&self->d.broker->work, &list->work) < 0)
                         free(list);
         }
-        for (unsigned i = 0; i < r->subs_n; i++)
-                r->subs[i]->sent = 0;
         reader_fini(r);
         free(r);
         self->readers[link] = NULL;

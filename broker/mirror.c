@@ -128,16 +128,12 @@ static int take(struct mirror *m, struct bytes key, struct bytes value, struct a
 int mirror_apply(struct mirror *m, const struct effect *e, struct mirror_news *ret)
 {
         uint8_t table = e->key.n > 0 ? e->key.p[0] : 0;
-        struct arena *a;
-        int r;
 
         *ret = (struct mirror_news){ 0 };
         if (e->remove || (table != TABLE_SUBSCRIPTION && table != TABLE_STREAM && table != TABLE_FEED_HEAD && table != TABLE_TRUST))
                 return 0;
-        a = arena_new(256 * 1024);
-        r = a ? take(m, e->key, e->value, a, ret) : -ENOMEM;
-        arena_free(a);
-        return r;
+        arena_reset(m->scratch);
+        return take(m, e->key, e->value, m->scratch, ret);
 }
 
 static int load_table(struct mirror *m, struct store_snapshot *p, enum table table, struct arena *a)
@@ -168,8 +164,8 @@ int mirror_load(struct mirror *m, struct store *store)
         const Shuyi__V1__MetaRow *meta;
         int r;
 
-        *m = (struct mirror){ bytemap_new(), bytemap_new(), bytemap_new(), 0 };
-        if (!m->subs || !m->streams || !m->feeds || !a)
+        *m = (struct mirror){ bytemap_new(), bytemap_new(), bytemap_new(), 0, arena_new(1 << 20) };
+        if (!m->subs || !m->streams || !m->feeds || !m->scratch || !a)
                 return -ENOMEM;
         r = store_snapshot_open(store, &p);
         for (unsigned i = 0; i < ELEMENTS(tables) && r == 0; i++)
@@ -187,6 +183,7 @@ void mirror_fini(struct mirror *m)
         bytemap_free(m->subs, free);
         bytemap_free(m->streams, free);
         bytemap_free(m->feeds, NULL);
+        arena_free(m->scratch);
         *m = (struct mirror){ 0 };
 }
 

@@ -16,6 +16,7 @@ struct mirror_sub {
         struct mirror_stream *of;       /* NULL before it is live */
         struct mirror_sub *next;        /* of its stream */
         uint64_t sent;                  /* deliver's: last link handed over in this session */
+        void *reader;                   /* deliver's: the open session of its agent; NULL: none */
         bool dead;                      /* deliver's: its next link cannot be read */
 };
 
@@ -26,6 +27,7 @@ struct mirror {
         struct bytemap *streams;        /* stream id -> mirror_stream */
         struct bytemap *feeds;          /* department -> last number, as a pointer-sized value */
         uint64_t trust_seq;
+        struct arena *scratch;          /* of one row */
 };
 
 /* 0 or a fault. */

@@ -377,9 +377,8 @@ void reader_acked(struct reader *r, uint64_t number)
 
 int reader_add_sub(struct reader *r, struct mirror_sub *s)
 {
-        for (unsigned i = 0; i < r->subs_n; i++)
-                if (r->subs[i] == s)
-                        return 0;
+        if (s->reader == r)
+                return 0;
         if (r->subs_n == r->subs_cap) {
                 unsigned cap = r->subs_cap ? r->subs_cap * 2 : 8;
                 struct mirror_sub **subs = realloc(r->subs, cap * sizeof(*subs));
@@ -390,6 +389,7 @@ int reader_add_sub(struct reader *r, struct mirror_sub *s)
                 r->subs_cap = cap;
         }
         s->sent = 0;
+        s->reader = r;
         r->subs[r->subs_n++] = s;
         return 0;
 }
@@ -420,6 +420,10 @@ int reader_open(struct reader *r, struct delivery *d, const struct news *hello)
 
 void reader_fini(struct reader *r)
 {
+        for (unsigned i = 0; i < r->subs_n; i++) {
+                r->subs[i]->reader = NULL;
+                r->subs[i]->sent = 0;
+        }
         outgoing_free(r->held);
         free(r->subs);
         *r = (struct reader){ 0 };

@@ -21,6 +21,7 @@ struct reader {
         struct mirror_sub **subs;       /* of this agent */
         unsigned subs_n, subs_cap, turn;
         bool wake;                      /* something may have come for it */
+        const struct group *answered;   /* the group whose receipt it has; compared, never followed */
 };
 
 /* What every reader's parcels are made from.  One thread. */
