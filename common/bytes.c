@@ -133,11 +133,28 @@ static size_t utf8_length(const uint8_t *p, size_t n)
         return need;
 }
 
+/* How many bytes from `p` on, by eights, are ASCII and not NUL: most of what comes is.  With no high bit set, taking one from
+ * each byte sets one exactly where there is a zero. */
+static size_t ascii_run(const uint8_t *p, size_t n)
+{
+        size_t i = 0;
+        uint64_t w;
+
+        for (; n - i >= sizeof(w); i += sizeof(w)) {
+                memcpy(&w, p + i, sizeof(w));
+                if ((w | (w - 0x0101010101010101u)) & 0x8080808080808080u)
+                        break;
+        }
+        return i;
+}
+
 bool utf8_check(struct bytes b)
 {
         for (size_t i = 0; i < b.n;) {
-                size_t n = utf8_length(b.p + i, b.n - i);
+                size_t n = b.p[i] < 0x80 ? ascii_run(b.p + i, b.n - i) : 0;
 
+                if (n == 0)
+                        n = utf8_length(b.p + i, b.n - i);
                 if (n == 0)
                         return false;
                 i += n;

@@ -86,6 +86,28 @@ static void test_utf8_takes_only_the_one_spelling(void **state)
                         fail_msg("case %u", i);
 }
 
+/* Text is read by eights where it can be: wherever in a run the odd byte stands, the answer is the same. */
+static void test_utf8_sees_every_place_of_a_run(void **state)
+{
+        for (size_t n = 1; n <= 40; n++)
+                for (size_t at = 0; at < n; at++) {
+                        uint8_t text[40];
+
+                        memset(text, 'a', n);
+                        assert_true(utf8_check(bytes_of(text, n)));
+                        text[at] = 0;
+                        assert_false(utf8_check(bytes_of(text, n)));
+                        text[at] = 0x80;
+                        assert_false(utf8_check(bytes_of(text, n)));
+                        text[at] = 0x7f;
+                        assert_true(utf8_check(bytes_of(text, n)));
+                        if (at + 3 > n)
+                                continue;
+                        memcpy(text + at, "数", 3);
+                        assert_true(utf8_check(bytes_of(text, n)));
+                }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -94,6 +116,7 @@ int main(void)
                 cmocka_unit_test(test_copy_exact_writes_only_what_fits),
                 cmocka_unit_test(test_hex_reads_what_it_writes_and_nothing_else),
                 cmocka_unit_test(test_utf8_takes_only_the_one_spelling),
+                cmocka_unit_test(test_utf8_sees_every_place_of_a_run),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
