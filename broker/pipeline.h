@@ -17,7 +17,8 @@
 #include "common/segment.h"
 #include "common/session.h"
 
-#define TICKET_ARENA_MAX (8u << 20)             /* what one envelope may cost, decoded and applied */
+#define TICKET_ARENA_MAX (8u << 20)             /* what one envelope may cost decoded: more is E_FORM */
+#define APPLY_ARENA_MAX (24u << 20)             /* what applying it may cost besides: never reached, since it would stop us */
 #define GROUP_TICKETS_MAX 1024
 #define GROUP_BYTES_MAX (4u << 20)
 #define TREE_PATH_MAX MERKLE_DEPTH_MAX

@@ -91,6 +91,7 @@ void sequence_step(struct sequence *s, struct ticket *t)
 
         t->entry = (struct entry){ .accepted_at = stamp(s, t), .link = t->link, .lane = t->lane, .outbox_epoch = t->outbox_epoch,
                                    .outbox_seq = t->outbox_seq, .claim = t->claim };
+        arena_allow(t->arena, APPLY_ARENA_MAX);
         quarantine_enter(s->quarantine, &t->claim->envelope_digest);
         r = fold_step(&s->fold, &t->entry, t->arena, &t->outcome, &t->leaf);
         if (r < 0) {

@@ -86,6 +86,11 @@ size_t arena_used(const struct arena *a)
         return a->used;
 }
 
+void arena_allow(struct arena *a, size_t more)
+{
+        a->max_bytes = more > SIZE_MAX - a->used ? SIZE_MAX : a->used + more;
+}
+
 /* A new block with room for `n`: each twice as large as the one before, so that few are needed. */
 static bool arena_grow(struct arena *a, size_t n)
 {

@@ -15,6 +15,8 @@ void arena_freep(struct arena **a);             /* for _cleanup_ */
 void arena_reset(struct arena *a);              /* keeps its first block, forgets the rest */
 bool arena_failed(const struct arena *a);       /* the cap or the machine's memory was hit */
 size_t arena_used(const struct arena *a);
+/* From now on, beyond what is used, `more` bytes: what one stage left of its cap is not the next one's measure. */
+void arena_allow(struct arena *a, size_t more);
 
 void *arena_alloc(struct arena *a, size_t n);   /* aligned to 16, not zeroed; NULL when full */
 void *arena_zalloc(struct arena *a, size_t n);  /* zeroed */

@@ -144,7 +144,7 @@ static const char *check_request_form(const Shuyi__V1__KeyRequest *r)
 
 const char *key_request_check(struct bytes request, struct bytes signature, struct arena *a, const Shuyi__V1__KeyRequest **ret)
 {
-        const Shuyi__V1__KeyRequest *r = message_parse(a, &shuyi__v1__key_request__descriptor, request);
+        const Shuyi__V1__KeyRequest *r = request.n <= CREDENTIAL_MAX_BYTES ? message_parse(a, &shuyi__v1__key_request__descriptor, request) : NULL;
         struct digest d = digest_plain(request);
         const char *wrong;
 
@@ -266,7 +266,7 @@ static bool request_fits(const Shuyi__V1__KeyRequest *r, const Shuyi__V1__Creden
 const char *credential_check_signed(struct arena *a, const Shuyi__V1__SignedCredential *s, const uint8_t issuer_key[32], const Shuyi__V1__Credential **ret)
 {
         struct bytes packed = bytes_of(s->credential.data, s->credential.len);
-        const Shuyi__V1__Credential *c = message_parse(a, &shuyi__v1__credential__descriptor, packed);
+        const Shuyi__V1__Credential *c = packed.n <= CREDENTIAL_MAX_BYTES ? message_parse(a, &shuyi__v1__credential__descriptor, packed) : NULL;
         const Shuyi__V1__KeyRequest *r;
         const char *wrong;
 

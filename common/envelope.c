@@ -189,6 +189,8 @@ static bool read_body(struct arena *a, struct claim *c, const struct header *h)
         if (c->kind->later)
                 return true;
         if (c->kind->body) {
+                if (wire_scan_bounded(c->kind->body, c->body, BODY_FIELDS_MAX))
+                        return false;
                 c->open_body = message_parse(a, c->kind->body, c->body);
                 return c->open_body != NULL;
         }

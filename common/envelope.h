@@ -17,6 +17,7 @@
 #define ENVELOPE_MAX_BYTES (960 * 1024)         /* under the frame limit of 1 MiB - 33 */
 #define CONTROL_BODY_MAX_BYTES (256 * 1024)
 #define INTENT_MAX_BYTES (16 * 1024)
+#define BODY_FIELDS_MAX 24576                   /* of an open body, all levels: 512 items with 20 samples have 20,000; unpacked at most 6 MiB */
 
 struct signer { struct digest credential; enum role capacity; struct bytes signature; };
 

@@ -6,9 +6,9 @@
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_RUN = 2, WIRE_FIXED32 = 5 };
 
-struct scan { const uint8_t *p, *end; };
+struct scan { const uint8_t *p, *end; size_t *fields; };      /* fields: how many more there may be */
 
-static const char *scan_message(const ProtobufCMessageDescriptor *d, struct bytes b, unsigned depth);
+static const char *scan_message(const ProtobufCMessageDescriptor *d, struct bytes b, unsigned depth, size_t *fields);
 
 static const char *take_varint(struct scan *s, uint64_t *ret)
 {
@@ -77,7 +77,7 @@ static const char *scan_packed(ProtobufCType type, struct scan *s)
                 return wrong;
         if (run.n == 0)
                 return "empty packed field";
-        for (struct scan in = { run.p, run.p + run.n }; in.p < in.end;)
+        for (struct scan in = { run.p, run.p + run.n, NULL }; in.p < in.end;)
                 if ((wrong = take_number(&in, type, &v)))
                         return wrong;
         return NULL;
@@ -91,7 +91,7 @@ static const char *scan_run(const ProtobufCFieldDescriptor *f, struct scan *s, u
         if ((wrong = take_run(s, &run)))
                 return wrong;
         if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-                return scan_message(f->descriptor, run, depth + 1);
+                return scan_message(f->descriptor, run, depth + 1, s->fields);
         if (run.n == 0 && f->label != PROTOBUF_C_LABEL_REPEATED)
                 return "default encoded";
         if (f->type == PROTOBUF_C_TYPE_STRING && !utf8_check(run))
@@ -155,9 +155,9 @@ static bool may_repeat(const ProtobufCFieldDescriptor *f)
         return f && f->label == PROTOBUF_C_LABEL_REPEATED && !is_number(f->type);
 }
 
-static const char *scan_message(const ProtobufCMessageDescriptor *d, struct bytes b, unsigned depth)
+static const char *scan_message(const ProtobufCMessageDescriptor *d, struct bytes b, unsigned depth, size_t *fields)
 {
-        struct scan s = { b.p, b.p + b.n };
+        struct scan s = { b.p, b.p + b.n, fields };
         uint64_t tag, number, last = 0;
         unsigned next = 0;
         const char *wrong;
@@ -167,6 +167,9 @@ static const char *scan_message(const ProtobufCMessageDescriptor *d, struct byte
         while (s.p < s.end) {
                 const ProtobufCFieldDescriptor *f = NULL;
 
+                if (*fields == 0)
+                        return "too many fields";
+                (*fields)--;
                 if ((wrong = take_varint(&s, &tag)))
                         return wrong;
                 number = tag >> 3;
@@ -188,7 +191,29 @@ static const char *scan_message(const ProtobufCMessageDescriptor *d, struct byte
 
 const char *wire_scan(const ProtobufCMessageDescriptor *d, struct bytes b)
 {
+        return wire_scan_bounded(d, b, SIZE_MAX);
+}
+
+const char *wire_scan_bounded(const ProtobufCMessageDescriptor *d, struct bytes b, size_t fields_max)
+{
         static const uint8_t nothing;
 
-        return scan_message(d, b.n ? b : bytes_of(&nothing, 0), 1);
+        return scan_message(d, b.n ? b : bytes_of(&nothing, 0), 1, &fields_max);
+}
+
+bool wire_find_run(struct bytes message, uint32_t number, struct bytes *ret)
+{
+        struct scan s = { message.p, message.p + message.n, NULL };
+        uint64_t tag, v;
+        struct bytes run;
+
+        while (s.p < s.end && !take_varint(&s, &tag)) {
+                if ((tag & 7) == WIRE_RUN ? take_run(&s, &run) != NULL : (tag & 7) != WIRE_VARINT || take_varint(&s, &v))
+                        return false;
+                if (tag >> 3 == number && (tag & 7) == WIRE_RUN) {
+                        *ret = run;
+                        return true;
+                }
+        }
+        return false;
 }

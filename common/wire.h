@@ -13,3 +13,8 @@
 
 /* NULL if it is; else what is wrong, a static text for tests and logs. */
 const char *wire_scan(const ProtobufCMessageDescriptor *d, struct bytes b);
+/* The run (text, bytes or message) under this number of a packed message, without unpacking the rest; false: none. */
+bool wire_find_run(struct bytes message, uint32_t number, struct bytes *ret);
+/* As wire_scan(), of a message that has at most `fields_max` fields, all levels counted: a field may be two bytes on the wire and
+ * a hundred times as much unpacked, so who keeps what is unpacked bounds their number. */
+const char *wire_scan_bounded(const ProtobufCMessageDescriptor *d, struct bytes b, size_t fields_max);

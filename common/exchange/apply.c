@@ -295,7 +295,7 @@ int exchange_apply(struct exchange *x, struct state state, const struct entry *e
         code = decide(t);
         if (t->fault < 0)
                 return t->fault;
-        if (code == ACCEPTED && effects_over(t->effects))
+        if (code == ACCEPTED && effects_over(t->effects) && entry->claim->kind->class != KIND_SYSTEM)
                 code = turn_refuse(t, E_BOUND, "");
         if (code == ACCEPTED) {
                 r = close_turn(t, code, &outcome);

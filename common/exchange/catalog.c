@@ -8,6 +8,7 @@
 #include "common/exchange/grant.h"
 #include "common/exchange/signers.h"
 #include "common/macro.h"
+#include "common/wire.h"
 
 #include <errno.h>
 
@@ -307,20 +308,31 @@ static const struct rule rules[] = {
         { IN_ANY_BUT_RETIRED, KIND_UNFREEZE, BY_SEC_ADMIN, { guard_unfreeze }, 0, unfreeze, "SM-CAT 12", "ZS 33(2)" },
 };
 
+#define MATTER_PROVIDER 2                       /* field number in MatterRow */
+
+/* Whose matter; NULL: none.  A whole entry lies in the row, and a TICK fires many: it is not unpacked for one code. */
+static const char *provider_of(struct turn *t, struct bytes object)
+{
+        struct bytes row, code;
+
+        if (!turn_get(t, TURN_KEY(t, TABLE_MATTER, object), &row) || !wire_find_run(row, MATTER_PROVIDER, &code))
+                return NULL;
+        return arena_printf(t->arena, "%.*s", (int)code.n, (const char *)code.p);
+}
+
 /* No automatic approval: the authority is late, and stays due. */
 static void expire(struct turn *t, enum clock clock, struct bytes object)
 {
-        struct rows rows = rows_of(t);
-        Shuyi__V1__MatterRow *row = rows_matter(&rows, object);
+        const char *provider = provider_of(t, object);
 
-        if (!row)
+        if (!provider)
                 return;
         if (clock == CLOCK_CAT_CHANGE) {
-                turn_fact(t, clock, object, row->provider, "V_CATALOG_LATE");
+                turn_fact(t, clock, object, provider, "V_CATALOG_LATE");
                 return;
         }
         turn_fact(t, clock, object, t->meta->authority, "V_AUTHORITY_LATE");
-        TELL(t, NOTICE_OVERDUE, t->meta->authority, row->provider);
+        TELL(t, NOTICE_OVERDUE, t->meta->authority, provider);
 }
 
 static const enum clock clocks[] = { CLOCK_CAT_REVIEW, CLOCK_CAT_CHANGE };

@@ -126,7 +126,7 @@ static void check_item_fields(struct check *c, const Shuyi__V1__Item *item)
         bool sized = item->data_type == 'C' || item->data_type == 'N' || item->data_type == 'Y';
         char field[32];
 
-        if (item->item_no && filled(item->name_cn, ENTRY_NAME_CHARS) && name_en_fits(item->name_en) && item->data_type < 128 &&
+        if (item->item_no && strlen(item->semantic_code) <= ENTRY_SEMANTIC_BYTES && filled(item->name_cn, ENTRY_NAME_CHARS) && name_en_fits(item->name_en) && item->data_type < 128 &&
             item->data_type && strchr("CNYDTLMGBIF", (int)item->data_type) && (!sized || item->length) && item->scale <= item->length &&
             word_known(LIST_sensitivity, item->sensitivity) && word_known(LIST_source_role, item->source_role) &&
             (!item->item_share_type || word_known(LIST_share_type, item->item_share_type)) &&
@@ -141,7 +141,7 @@ static bool sample_fits(const Shuyi__V1__Entry *e)
         if (e->n_sample < 1 || e->n_sample > 20)
                 return false;
         for (size_t i = 0; i < e->n_sample; i++)
-                if (e->n_items && e->sample[i]->n_values != e->n_items)
+                if (e->n_items ? e->sample[i]->n_values != e->n_items : e->sample[i]->n_values > ENTRY_ITEMS_MAX)
                         return false;
         return true;
 }
@@ -182,7 +182,7 @@ static bool uses_fit(const Shuyi__V1__Entry *e)
         for (size_t i = 0; i < e->n_use_classes; i++)
                 if (!word_known(LIST_use_class, e->use_classes[i]))
                         return false;
-        return e->n_use_classes > 0;
+        return e->n_use_classes > 0 && e->n_use_classes <= ENTRY_LIST_MAX;
 }
 
 static bool structured(const Shuyi__V1__Entry *e)
@@ -210,6 +210,8 @@ static bool check_c001(struct check *c)
         need(c, e->share_type != SHARE_CONDITIONAL || e->share_scope[0], "share_scope");
         need(c, e->share_type != SHARE_WITHHELD || e->withheld_reason[0], "withheld_reason");
         need(c, uses_fit(e), "use_classes");
+        need(c, e->n_share_basis <= ENTRY_LIST_MAX, "share_basis");
+        need(c, e->n_share_methods <= ENTRY_LIST_MAX, "share_methods");
         need(c, sample_fits(e), "sample");
         need(c, word_known(LIST_open_type, e->open_type), "open_type");
         need(c, word_known(LIST_update_cycle, e->update_cycle), "update_cycle");

@@ -11,6 +11,8 @@
 #define ENTRY_ITEMS_MAX 512
 #define ENTRY_NAME_CHARS 200
 #define ENTRY_ABSTRACT_CHARS 1000
+#define ENTRY_SEMANTIC_BYTES 128                /* part of a key of the state */
+#define ENTRY_LIST_MAX 64                       /* bases, methods, uses */
 
 /* What a rule needs to know beside the entry.  `rows` NULL: nothing can be looked up (a dry run far from any replica):
  * then rules that compare with the registry or with other entries pass. */

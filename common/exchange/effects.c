@@ -81,6 +81,7 @@ static bool write_row(struct effects *e, struct bytes key, struct bytes value, b
         size_t place = effects_lower_bound(e, key);
         struct effect row = { .remove = removed };
 
+        e->key_over |= key.n > ROW_KEY_MAX;
         if (!copy(e, value, &row.value))
                 return false;
         if (place < e->n && bytes_equal(effects_sorted(e, place)->key, key)) {
@@ -134,7 +135,7 @@ bool effects_wake(struct effects *e, enum wake_kind kind, struct bytes key)
 
 bool effects_over(const struct effects *e)
 {
-        return e->n > EFFECT_ROWS_MAX || e->bytes > EFFECT_BYTES_MAX;
+        return e->n > EFFECT_ROWS_MAX || e->bytes > EFFECT_BYTES_MAX || e->key_over;
 }
 
 #define EFFECT_HEAD_BYTES 9

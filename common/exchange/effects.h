@@ -13,6 +13,7 @@ struct effects {
         uint32_t *sorted;               /* indices of rows, ascending by key */
         size_t n, room;
         size_t bytes;                   /* keys and values together */
+        bool key_over;                  /* a key that no store takes */
         struct wake *wakes;
         size_t wakes_n, wakes_room;
         bool trust_moved;

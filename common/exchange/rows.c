@@ -69,7 +69,7 @@ static bool find(struct rows *r, enum table table, const struct bytes *parts, si
         if (r->fault)
                 return false;
         key = key_of(r, table, parts, n);
-        if (!key.p)
+        if (!key.p || key.n > ROW_KEY_MAX)
                 return false;
         found = r->state.ops->get(r->state.ctx, key, ret);
         if (found < 0)

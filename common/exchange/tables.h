@@ -5,6 +5,9 @@
 #pragma once
 #include "common/bytes.h"
 
+/* No row has a longer key: LMDB's bound.  A look-up of one finds nothing; who would write one is refused (E_BOUND). */
+#define ROW_KEY_MAX 511
+
 /* X(constant, byte, key parts, row) */
 #define TABLES(X) \
         X(TABLE_META, 0x01, "-", "MetaRow") \

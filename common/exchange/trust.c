@@ -342,6 +342,8 @@ int trust_replica_apply(struct exchange *x, struct state replica, const Shuyi__V
                 ret->code = check_record(t, record);
                 if (ret->code == ACCEPTED)
                         ret->code = take(t, record, related, ret);
+                if (ret->code == ACCEPTED && effects_over(t->effects))
+                        ret->code = turn_refuse(t, E_BOUND, "");
         }
         ret->detail = arena_strdup(a, t->detail);
         if (t->fault < 0 || !ret->detail)

@@ -93,7 +93,7 @@ bool turn_get(struct turn *t, struct bytes key, struct bytes *ret)
         const struct effect *own;
         int r;
 
-        if (t->fault < 0)
+        if (t->fault < 0 || key.n > ROW_KEY_MAX)
                 return false;
         own = effects_find(t->effects, key);
         if (own) {

@@ -2,6 +2,7 @@
 #include "tests/lib/map_state.h"
 
 #include "common/digest.h"
+#include "common/exchange/tables.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -159,6 +160,8 @@ void map_state_remove(struct map_state *m, struct bytes key)
 void map_state_apply(struct map_state *m, const struct effect *effects, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
+                if (effects[i].key.n == 0 || effects[i].key.n > ROW_KEY_MAX)
+                        abort();                /* the store would not take it, and the broker stop */
                 if (effects[i].remove)
                         map_state_remove(m, effects[i].key);
                 else
@@ -208,6 +211,8 @@ static int map_get(void *ctx, struct bytes key, struct bytes *ret)
 
         if (fails(m))
                 return -EIO;
+        if (key.n == 0 || key.n > ROW_KEY_MAX)
+                return -EINVAL;                 /* as the store */
         n = find(m->root, key);
         if (!n)
                 return 0;

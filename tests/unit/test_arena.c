@@ -97,6 +97,19 @@ static void test_protobuf_c_unpacks_under_the_cap(void **state)
         assert_true(arena_failed(a));
 }
 
+static void test_a_stage_is_allowed_its_own(void **state)
+{
+        _cleanup_(arena_freep) struct arena *a = arena_new(1024);
+
+        assert_non_null(arena_alloc(a, 1024));
+        arena_allow(a, 2048);
+        assert_non_null(arena_alloc(a, 2048));
+        assert_null(arena_alloc(a, 1));
+        arena_reset(a);
+        arena_allow(a, SIZE_MAX);
+        assert_non_null(arena_alloc(a, 1 << 20));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -106,6 +119,7 @@ int main(void)
                 cmocka_unit_test(test_large_and_small_share_an_arena),
                 cmocka_unit_test(test_copies_of_nothing_are_not_failures),
                 cmocka_unit_test(test_protobuf_c_unpacks_under_the_cap),
+                cmocka_unit_test(test_a_stage_is_allowed_its_own),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 
 #include "common/macro.h"
 
+#include <stdio.h>
+
 static struct city_result give_back(struct market *m, const struct digest *matter, const char *code, const struct party *who, enum role as)
 {
         Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
@@ -225,6 +227,56 @@ static void freezing_and_unfreezing(void **state)
         assert_int_equal(market_matter(m, &matter)->state, CAT_PUBLISHED);
 }
 
+/* Keys are made of what a department writes: the store takes 511 bytes, and a fault would stop the broker. */
+static void texts_longer_than_a_key_are_refused_and_no_fault(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        char text[700];
+        Shuyi__V1__Entry *e;
+
+        memset(text, '1', sizeof(text));
+        text[sizeof(text) - 1] = '\0';
+        e = market_open_entry(m);
+        e->provider_code = text;
+        assert_refusal(market_submit(m, e, NULL).code, C_001);
+        e = market_open_entry(m);
+        text[6] = '/';
+        e->resource_code = text;
+        assert_refusal(market_submit(m, e, NULL).code, C_002);
+        text[6] = '1';
+        e = market_open_entry(m);
+        e->items[0]->semantic_code = text;
+        e->items[0]->source_role = SOURCE_AUTHORITATIVE;
+        assert_refusal(market_submit(m, e, NULL).code, C_001);
+}
+
+/* A whole city files its catalog on one day, and the authority looks at none of it: a TICK is not to cost what it costs to
+ * unpack 64 entries. */
+static void many_overdue_reviews_fit_one_tick(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        Shuyi__V1__Entry *e = market_open_entry(m);
+        Shuyi__V1__TickBody body;
+        char name[64];
+        size_t used;
+
+        e->abstract = arena_zalloc(m->c->arena, 3 * 1000 + 1);
+        memset(e->abstract, 'x', 1000);
+        for (unsigned i = 0; i < 64; i++) {
+                snprintf(name, sizeof(name), "区划 %u", i);
+                e->resource_name = name;
+                assert_refusal(market_submit(m, e, NULL).code, ACCEPTED);
+        }
+        city_pass(m->c, 30 * DAY_MS);
+        assert_int_equal(exchange_tick_body(map_state_ops(m->c->state), m->c->now, &body), 0);
+        assert_int_equal(body.fired, 64);
+        city_system(m->c, KIND_TICK, &body.base);
+        assert_int_equal(city_count(m->c, TABLE_FACT), 64);
+        used = arena_used(m->c->turn);
+        if (used > 64 * 4096)
+                fail_msg("%zu bytes", used);
+}
+
 static void what_comes_later_is_not_yet(void **state)
 {
         _cleanup_(market_freep) struct market *m = market_new();
@@ -252,6 +304,8 @@ int main(void)
                 cmocka_unit_test(the_reviewer_did_not_submit),
                 cmocka_unit_test(an_overdue_review_is_a_fact_against_the_authority_and_approves_nothing),
                 cmocka_unit_test(freezing_and_unfreezing),
+                cmocka_unit_test(texts_longer_than_a_key_are_refused_and_no_fault),
+                cmocka_unit_test(many_overdue_reviews_fit_one_tick),
                 cmocka_unit_test(what_comes_later_is_not_yet),
         };
 

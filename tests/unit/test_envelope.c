@@ -338,6 +338,21 @@ static void test_sizes_are_held_to_their_limits(void **state)
         assert_int_equal(envelope_parse(a, (struct bytes){ 0 }, &c), E_FORM);
 }
 
+/* Two bytes on the wire, a hundred unpacked: without a bound one receipt would leave nothing of a ticket's arena for apply. */
+static void test_a_body_of_many_empty_fields_is_refused(void **state)
+{
+        struct arena *a = *state;
+        uint8_t *many = arena_alloc(a, 2 * (BODY_FIELDS_MAX + 1));
+        const struct claim *c;
+
+        for (size_t i = 0; i <= BODY_FIELDS_MAX; i++) {
+                many[2 * i] = 6 << 3 | 2;               /* nacks, all empty */
+                many[2 * i + 1] = 0;
+        }
+        assert_int_equal(envelope_parse(a, envelope_draft(a, sample_intent(a, KIND_DELIVERY_RECEIPT), bytes_of(many, 2 * BODY_FIELDS_MAX)), &c), ACCEPTED);
+        assert_int_equal(envelope_parse(a, envelope_draft(a, sample_intent(a, KIND_DELIVERY_RECEIPT), bytes_of(many, 2 * BODY_FIELDS_MAX + 2)), &c), E_FORM);
+}
+
 static void test_a_stripped_envelope_verifies_bare_and_only_so(void **state)
 {
         struct arena *a = *state;
@@ -388,6 +403,7 @@ int main(void)
                 CASE(test_the_intents_form),
                 CASE(test_bodies_are_of_the_form_of_their_kind),
                 CASE(test_sizes_are_held_to_their_limits),
+                CASE(test_a_body_of_many_empty_fields_is_refused),
                 CASE(test_a_stripped_envelope_verifies_bare_and_only_so),
                 CASE(test_an_arena_that_is_full_refuses_and_no_more),
         };
