@@ -95,7 +95,7 @@ json_t *api_body(struct http_request *rq, struct http_reply *reply)
         char text[300];
 
         if (!http_is_json(rq)) {
-                http_reply_problem(reply, 415, NULL, "only application/json is taken", "set Content-Type: application/json");
+                http_reply_problem(reply, 415, refusal_text(E_FORM)->code, "only application/json is taken", "set Content-Type: application/json");
                 return NULL;
         }
         json = json_loadb((const char *)b.p, b.n, JSON_REJECT_DUPLICATES, &error);
@@ -199,16 +199,25 @@ void api_job_answer(struct api_job *j, struct http_reply *reply)
         api_job_free(j);
 }
 
+void api_busy(struct http_reply *reply)
+{
+        http_reply_problem(reply, 503, NULL, "too much is waiting already", "try again");
+        reply->retry_after_s = 1;
+}
+
 void api_hand_over(struct api *api, struct http_request *rq, struct http_reply *reply, struct api_job *j)
 {
         struct http_reply busy = { 0 };
 
-        (void)reply;
         j->http = http_defer(rq);
+        if (!j->http) {
+                api_busy(reply);
+                api_job_free(j);
+                return;
+        }
         if (agent_hand_over(api->ag, &j->job) == 0)
                 return;
-        http_reply_problem(&busy, 503, NULL, "too much is waiting already", "try again");
-        busy.retry_after_s = 1;
+        api_busy(&busy);
         api_job_answer(j, &busy);
 }
 

@@ -49,6 +49,7 @@ struct api_job {
         struct http_deferred *http;
         struct arena *arena;
 };
+void api_busy(struct http_reply *reply);        /* 503: nobody can wait for more just now */
 /* Hands it over, or answers 503 and frees it.  `rq` is deferred. */
 void api_hand_over(struct api *api, struct http_request *rq, struct http_reply *reply, struct api_job *j);
 struct api_job *api_job_new(size_t size);       /* zeroed, with an arena; NULL: no memory */

@@ -149,6 +149,11 @@ API_HANDLER(api_read)
         link_read_init(&j->read);
         j->read.answered = answered;
         j->http = http_defer(rq);
+        if (!j->http) {
+                api_busy(reply);
+                read_free(j);
+                return;
+        }
         if (agent_hand_over(api->ag, &j->read.job) < 0)
                 answered(&j->read, NULL, -EBUSY);
 }

@@ -202,11 +202,28 @@ static json_t *use_json(struct look *l, struct bytes key, struct bytes value)
         return row ? message_json_print(&row->base) : NULL;
 }
 
+/* ?name= as a number; 0 where there is none.  False: a problem was put into `reply`. */
+static bool query_number(struct http_request *rq, struct http_reply *reply, const char *name, uint64_t *ret)
+{
+        const char *text = http_query(rq, name);
+
+        *ret = 0;
+        if (!text)
+                return true;
+        if (*text && strlen(text) <= 18 && strspn(text, "0123456789") == strlen(text)) {
+                *ret = strtoull(text, NULL, 10);
+                return true;
+        }
+        api_problem(reply, 400, refusal_text(E_FORM)->code, "a number expected", name);
+        return false;
+}
+
 /* The department's own record of uses under a grant (ZS 32), from ?after=stream_seq on, a page at a time. */
 API_HANDLER(api_uses)
 {
-        const char *text = http_param(rq, "grant"), *after = http_query(rq, "after");
+        const char *text = http_param(rq, "grant");
         struct agent_key prefix = agent_key(AGENT_USE);
+        uint64_t after;
         uint8_t grant[DIGEST_BYTES];
         struct look l;
 
@@ -214,9 +231,11 @@ API_HANDLER(api_uses)
                 api_problem(reply, 400, refusal_text(E_FORM)->code, "malformed identifier", "grant: 64 hex digits");
                 return;
         }
+        if (!query_number(rq, reply, "after", &after))
+                return;
         prefix = agent_key_bytes(prefix, bytes_of(grant, sizeof(grant)));
         if (look_begin(&l, ctx, reply))
-                list_rows(&l, reply, "uses", prefix, agent_key_u64(prefix, after ? strtoull(after, NULL, 10) + 1 : 0), USES_PAGE, use_json);
+                list_rows(&l, reply, "uses", prefix, agent_key_u64(prefix, after + 1), USES_PAGE, use_json);
         look_end(&l);
 }
 
@@ -234,10 +253,11 @@ static json_t *mail_json(struct look *l, struct bytes key, struct bytes value)
 
 API_HANDLER(api_mail)
 {
-        const char *after = http_query(rq, "after");
-        uint64_t number = after ? strtoull(after, NULL, 10) : 0;
         struct look l;
+        uint64_t number;
 
+        if (!query_number(rq, reply, "after", &number))
+                return;
         if (look_begin(&l, ctx, reply))
                 list_rows(&l, reply, "mail", agent_key(AGENT_MAIL), agent_key_u64(agent_key(AGENT_MAIL), number + 1), MAIL_PAGE, mail_json);
         look_end(&l);
@@ -377,8 +397,14 @@ API_HANDLER(api_subscribe)
 API_HANDLER(api_metrics)
 {
         struct api *api = ctx;
+        struct http_counts counts = { 0 };
 
         (void)rq;
+        if (api->server)                        /* not yet, if somebody asks while it starts */
+                http_counts(api->server, &counts);
+        metrics_set_total(api->ag->metrics, M_HTTP, 0, counts.requests);
+        metrics_set_total(api->ag->metrics, M_HTTP_PROBLEMS, 0, counts.problems);
+        metrics_set_total(api->ag->metrics, M_HTTP_TOO_LARGE, 0, counts.too_large);
         reply->body = metrics_format(api->ag->metrics, &reply->body_len);
         reply->type = METRICS_CONTENT_TYPE;
         reply->status = reply->body ? 200 : 500;

@@ -28,6 +28,9 @@ unsigned agent_refusal_index(enum refusal code);        /* the label of a code *
         X(M_TRUST_BAD, "shuyi_agent_trust_rejected_total", METRIC_COUNTER, METRIC_COUNT, "Trust records or heads that did not hold.", NULL, NULL) \
         X(M_ACTS, "shuyi_agent_acts_total", METRIC_COUNTER, METRIC_COUNT, "Acts handed in by people and kept.", NULL, NULL) \
         X(M_ACTS_REFUSED, "shuyi_agent_acts_refused_total", METRIC_COUNTER, METRIC_COUNT, "Acts refused before they left, by code.", "code", agent_refusal_label) \
+        X(M_HTTP, "shuyi_agent_http_requests_total", METRIC_COUNTER, METRIC_COUNT, "Requests to the API.", NULL, NULL) \
+        X(M_HTTP_PROBLEMS, "shuyi_agent_http_problems_total", METRIC_COUNTER, METRIC_COUNT, "Requests answered with a problem: 4xx or 5xx.", NULL, NULL) \
+        X(M_HTTP_TOO_LARGE, "shuyi_agent_http_too_large_total", METRIC_COUNTER, METRIC_COUNT, "Requests whose body was beyond api.body_max.", NULL, NULL) \
         X(M_COMMIT, "shuyi_agent_commit_seconds", METRIC_HISTOGRAM, METRIC_SECONDS, "Time of one durable commit.", NULL, NULL) \
         X(M_LINK_STATE, "shuyi_agent_link_up", METRIC_GAUGE, METRIC_COUNT, "1 while a session with the broker stands.", NULL, NULL) \
         X(M_RECONNECTS, "shuyi_agent_sessions_total", METRIC_COUNTER, METRIC_COUNT, "Sessions opened.", NULL, NULL) \

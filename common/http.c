@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "common/http_listen.h"
 #include "common/macro.h"
+#include "common/refusal.h"
 
 #define BODY_MAX_DEFAULT (1u << 20)
 #define CONNECTIONS_DEFAULT 64
@@ -150,11 +151,17 @@ static enum MHD_Result send_reply(struct http_request *rq, struct http_reply *re
         return send_reply_allowing(rq, reply, NULL);
 }
 
+/* What the server refuses by itself has a code like all refusals. */
+static const char *code_of(unsigned status)
+{
+        return refusal_text(status == 404 ? E_NOT_FOUND : status == 403 ? E_ROLE : E_FORM)->code;
+}
+
 static enum MHD_Result send_problem(struct http_request *rq, unsigned status, const char *title, const char *detail)
 {
         struct http_reply reply = {0};
 
-        http_reply_problem(&reply, status, NULL, title, detail);
+        http_reply_problem(&reply, status, code_of(status), title, detail);
         return send_reply(rq, &reply);
 }
 
@@ -203,7 +210,7 @@ static void answer_deferred(struct http_request *rq, struct http_reply *reply)
 void http_answer(struct http_deferred *d, struct http_reply *reply)
 {
         pthread_mutex_lock(&lock);
-        if (d->rq)
+        if (d && d->rq)
                 answer_deferred(d->rq, reply);
         pthread_mutex_unlock(&lock);
         free(TAKE(reply->body));
@@ -271,8 +278,8 @@ static enum MHD_Result send_no_route(struct http_request *rq, const char *allow)
         struct http_reply reply = {0};
 
         if (!*allow)
-                return send_problem(rq, 404, "Not Found", NULL);
-        http_reply_problem(&reply, 405, NULL, "Method Not Allowed", NULL);
+                return send_problem(rq, 404, "Not Found", "no such path");
+        http_reply_problem(&reply, 405, code_of(405), "Method Not Allowed", "the path has other methods: see Allow");
         return send_reply_allowing(rq, &reply, allow);
 }
 
@@ -322,7 +329,7 @@ static enum MHD_Result first_look(struct http_request *rq)
                 return send_problem(rq, 403, "Forbidden", "this Host is not served here");
         if (length && strtoull(length, NULL, 10) > rq->server->o.body_max_bytes) {
                 rq->server->too_large++;
-                return send_problem(rq, 413, "Content Too Large", NULL);
+                return send_problem(rq, 413, "Content Too Large", "the body is beyond the server's maximum");
         }
         return MHD_YES;
 }
@@ -395,7 +402,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
                 return send_reply(rq, &reply);
         if (rq->too_large) {
                 rq->server->too_large++;
-                return send_problem(rq, 413, "Content Too Large", NULL);
+                return send_problem(rq, 413, "Content Too Large", "the body is beyond the server's maximum");
         }
         return dispatch(rq);
 }

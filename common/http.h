@@ -67,7 +67,7 @@ bool http_peer(const struct http_request *rq, uid_t *ret_uid, gid_t *ret_gid, pi
 /* The handler returns without an answer; it follows by http_answer, from any thread, exactly once.  NULL: too many wait
  * already, or the server is stopping: answer 503.  The request itself is the handler's only until it returns: copy. */
 struct http_deferred *http_defer(struct http_request *rq);
-void http_answer(struct http_deferred *d, struct http_reply *reply);            /* takes reply->body */
+void http_answer(struct http_deferred *d, struct http_reply *reply);            /* takes reply->body; d NULL: nobody waits */
 
 /* A body of ours, copied; -ENOMEM leaves a bare 500. */
 int http_reply_text(struct http_reply *reply, unsigned status, const char *type, const char *text);
