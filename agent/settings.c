@@ -9,9 +9,11 @@
 
 const struct config_key settings_keys[S_COUNT] = { AGENT_CONFIG(CONFIG_KEY) };
 
-static int wrong(FILE *to, const char *path, const char *key, const char *text)
+struct checking { const struct config *config; const char *path; FILE *to; };
+
+static int wrong(const struct checking *k, enum settings_key key, unsigned i, const char *text)
 {
-        fprintf(to, "%s: %s: %s\n", path, key, text);
+        config_print_wrong(k->config, key, i, k->path, text, k->to);
         return -EINVAL;
 }
 
@@ -34,19 +36,24 @@ static bool users_check(const struct config *c)
         return true;
 }
 
-static int check(const struct config *c, const char *path, FILE *to)
+static int check(const struct checking *k)
 {
+        const struct config *c = k->config;
+        const char *metrics = config_string(c, S_METRICS);
+
         if (log_level_parse(config_string(c, S_LOG)) < 0)
-                return wrong(to, path, "log.level", "error, warning, notice, info or debug");
+                return wrong(k, S_LOG, 0, "error, warning, notice, info or debug");
         if (strncmp(config_string(c, S_SOCKET), "unix:", 5) != 0)
-                return wrong(to, path, "api.listen", "a Unix socket: unix:/path");
+                return wrong(k, S_SOCKET, 0, "a Unix socket: unix:/path");
+        if (*metrics && strncmp(metrics, "tcp://", 6) != 0)
+                return wrong(k, S_METRICS, 0, "a loopback address: tcp://127.0.0.1:port");
         if (!users_check(c))
-                return wrong(to, path, "api.users", "numbers of users");
+                return wrong(k, S_SOCKET_USERS, 0, "numbers of users");
         for (unsigned i = 0; i < config_count(c, S_SINK_PATH); i++) {
                 if (strcmp(config_string_at(c, S_SINK_TYPE, i), "ndjson") != 0)
-                        return wrong(to, path, "sinks[].type", "only ndjson is known");
+                        return wrong(k, S_SINK_TYPE, i, "only ndjson is known");
                 if (!source_check(config_string_at(c, S_SINK_SOURCE, i)))
-                        return wrong(to, path, "sinks[].source", "a grant id, a resource code or *");
+                        return wrong(k, S_SINK_SOURCE, i, "a grant id, a resource code or *");
         }
         return 0;
 }
@@ -60,7 +67,7 @@ int settings_load(const char *path, FILE *to, struct config **ret)
         if (r < 0)
                 config_errors_print(errors, path, to);
         else
-                r = check(c, path, to);
+                r = check(&(struct checking){ c, path, to });
         config_errors_free(errors);
         if (r < 0) {
                 config_free(c);

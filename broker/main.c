@@ -47,15 +47,14 @@ struct threads {
 
 static int init_broker(struct broker *b, const char *config)
 {
-        int r = settings_load(config, &b->config), level;
+        int r = settings_load(config, &b->config);
 
         if (r < 0)
                 return r;
         b->first_config = b->config;
         pthread_mutex_init(&b->config_lock, NULL);
         pthread_mutex_init(&b->checkpoint_lock, NULL);
-        level = log_level_parse(config_string(b->config, S_LOG_LEVEL));
-        log_init("shuyi-broker", level < 0 ? LOG_INFO : level);
+        log_init("shuyi-broker", log_level_parse(config_string(b->config, S_LOG_LEVEL)));
         b->metrics = metrics_new(counters_rows, M_COUNT);
         b->directory = keydir_slot_new();
         return b->metrics && b->directory ? 0 : -ENOMEM;

@@ -123,6 +123,7 @@ static void take_value(struct walk *w, int index, unsigned member, const yaml_no
         config_name_member(key->path, member, name);
         v->set = true;
         v->line = (unsigned)node->start_mark.line + 1;
+        v->column = (unsigned)node->start_mark.column + 1;
         if (key->type == CONFIG_LIST && node->type == YAML_SEQUENCE_NODE) {
                 take_list(w, key, name, node, v);
                 return;

@@ -62,6 +62,9 @@ unsigned config_errors_count(const struct config_errors *e);            /* NULL:
 const struct config_error *config_errors_at(const struct config_errors *e, unsigned i);
 void config_errors_print(const struct config_errors *e, const char *file, FILE *to);    /* file:line:column: path: text */
 void config_errors_free(struct config_errors *e);
+/* What the table alone cannot say, in the same form: `text` is wrong with the value of `key` (of member `i` for a key with "[]",
+ * else 0), which stands where it was written in `file`. */
+void config_print_wrong(const struct config *c, unsigned key, unsigned i, const char *file, const char *text, FILE *to);
 
 /* By key; asserts that the key has that type.  Strings live as long as the config. */
 const char *config_string(const struct config *c, unsigned key);        /* STRING, PATH, FILE, SECRET, ENDPOINT; never NULL */

@@ -6,7 +6,7 @@
 
 struct config_value {
         bool set;                               /* in the file */
-        unsigned line;                          /* there */
+        unsigned line, column;                  /* there */
         char *text;                             /* as written; paths: joined to the file's directory; NULL: no value at all */
         int64_t number;
         char **list;

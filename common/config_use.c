@@ -58,6 +58,18 @@ static const struct config_value *value_of(const struct config *c, unsigned key,
         return &c->slots[key].values[member];
 }
 
+void config_print_wrong(const struct config *c, unsigned key, unsigned i, const char *file, const char *text, FILE *to)
+{
+        const struct config_value *v = value_of(c, key, i);
+        char name[CONFIG_PATH_BYTES];
+
+        config_name_member(c->keys[key].path, i, name);
+        if (v->set)
+                fprintf(to, "%s:%u:%u: %s: %s\n", file, v->line, v->column, name, text);
+        else
+                fprintf(to, "%s: %s: %s\n", file, name, text);
+}
+
 const char *config_string_at(const struct config *c, unsigned key, unsigned i)
 {
         const struct config_value *v = value_of(c, key, i);
