@@ -2,7 +2,8 @@
  *
  * A session begins with HELLO and WELCOME and ends with the connection.  Each lane numbers its envelopes (outbox_seq);
  * the broker takes exactly the next number, a BUSY sends the agent back to the number it names (go-back-N), and a receipt
- * row settles a number for good.  Credit is a window: how many frames and bytes of a lane may be unsettled at once.  A
+ * row settles a number for good, in order: a row that a former session left in the pipeline may come ahead of those that were
+ * sent again, and is then told once more in its place.  The first decision on a number stands (common/decided.h).  Credit is a window: how many frames and bytes of a lane may be unsettled at once.  A
  * lane with nothing unsettled always takes one frame, whatever its size.  Unsettled numbers outlive a session: the next
  * one begins at the first of them and sends the same bytes again.
  *
@@ -32,7 +33,8 @@ enum session_do {
         /* at the broker */
         SESSION_SEND_WELCOME,           /* session_server_welcome() fills what it knows */
         SESSION_SUBMIT,                 /* take this PUT into the pipeline: lane, number */
-        SESSION_REPEAT,                 /* a number settled before: answer with its receipt again */
+        SESSION_REPEAT,                 /* a number settled before: into the pipeline all the same, so that its row is told again in its
+                                         * place; it takes no credit */
         SESSION_SEND_BUSY,              /* lane, number, reason, retry_ms */
         SESSION_ACKED,                  /* parcels first..number are off the books */
         SESSION_SERVE_READ,             /* answer with a PAGE */
@@ -101,7 +103,6 @@ struct session_lane {
         uint32_t frames, bytes;         /* unsettled */
         bool quenched;                  /* a BUSY is out: what is higher than `next` is dropped without a word */
         uint32_t flight[SESSION_LANE_WINDOW];   /* by number modulo: bytes + 1 of an unsettled number; 0 is free */
-        bool ahead[SESSION_LANE_WINDOW];        /* not yet sent in this session, but settled: a former one had sent it */
 };
 
 struct session_server {
@@ -132,8 +133,8 @@ struct session_action session_server_garbage(struct session_server *s, struct mo
 /* The SUBMIT just answered cannot be taken after all (space, quota, clock, load): the lane goes back to it.  SEND_BUSY.  Only
  * before the next frame of this session. */
 struct session_action session_server_busy(struct session_server *s, uint32_t lane, uint64_t number, enum busy reason, uint32_t retry_ms);
-/* Its receipt row leaves: credit returns.  A row for what a former session had sent is remembered, so that both ends go on
- * counting alike: the number is passed over if it is the next, and takes no credit if it still comes.  False: settled before. */
+/* Its receipt row leaves: credit returns.  A row that a former session left in the pipeline passes over the number if it is
+ * the next one; if the agent sends it all the same, it is a REPEAT.  False: neither in flight nor next. */
 bool session_server_settle(struct session_server *s, uint32_t lane, uint64_t number);
 uint64_t session_server_unsettled(const struct session_server *s);      /* frames of all lanes */
 
@@ -177,7 +178,6 @@ struct session_outlane {
         uint32_t frames, bytes;         /* sent in this session and unsettled */
         struct mono_time hold;          /* BUSY: nothing before this */
         uint32_t flight[SESSION_LANE_WINDOW];   /* bytes + 1 of a number sent and unsettled */
-        bool settled[SESSION_LANE_WINDOW];      /* settled ahead of `first`, in this session */
         uint32_t behind;                        /* BUSYs in a row that named a settled number */
         uint64_t sent_ns[SESSION_LANE_WINDOW];
 };
@@ -230,9 +230,9 @@ void session_client_extend(struct session_client *c, uint32_t lane, uint64_t end
 bool session_client_next(const struct session_client *c, uint32_t lane, struct mono_time now, uint64_t *ret_number);
 /* May those bytes go now?  true: it counts as sent, the PUT must follow.  false: wait for receipts. */
 bool session_client_put(struct session_client *c, uint32_t lane, uint64_t number, uint32_t bytes, struct mono_time now);
-/* A receipt row is kept durably: the number is settled.  False if it is not among the unsettled (settled before, or never
- * made).  After it lanes[lane].first is what the outbox keeps as first unsettled number: an envelope's bytes must stay until
- * `first` has passed it, since a new session begins there.  So a row may come twice, and is to be handled once. */
+/* A receipt row: true if it is the one of the first unsettled number, which is settled now.  False: told before, told too
+ * early, or never made; such a row must not be handled, it comes again in its turn if it matters.  So an outbox sees the answers
+ * of a lane exactly in the order of its numbers, and each once; its own first unsettled number tells it the same. */
 bool session_client_settle(struct session_client *c, uint32_t lane, uint64_t number);
 /* Has the lane room for one more envelope, were it sealed now?  (open, nothing waiting to be sent, credit left) */
 bool session_client_has_credit(const struct session_client *c, uint32_t lane);

@@ -75,7 +75,6 @@ static void lane_begin(struct session_outlane *l)
         l->hold = (struct mono_time){ 0 };
         l->behind = 0;
         memset(l->flight, 0, sizeof l->flight);
-        memset(l->settled, 0, sizeof l->settled);       /* the broker's end begins at `first`, too */
 }
 
 struct session_action session_client_up(struct session_client *c, struct mono_time now)
@@ -354,29 +353,17 @@ bool session_client_put(struct session_client *c, uint32_t lane, uint64_t number
         return true;
 }
 
-static void lane_advance(struct session_outlane *l)
-{
-        while (l->settled[l->first % SESSION_LANE_WINDOW]) {
-                lane_unsend(l, l->first);
-                l->settled[l->first % SESSION_LANE_WINDOW] = false;
-                l->first++;
-        }
-        if (l->send < l->first)
-                l->send = l->first;
-}
-
 bool session_client_settle(struct session_client *c, uint32_t lane, uint64_t number)
 {
         struct session_outlane *l = &c->lanes[lane];
 
-        if (number < l->first || number >= l->end || number - l->first >= SESSION_LANE_WINDOW)
+        if (number != l->first || number >= l->end)
                 return false;
         lane_unsend(l, number);
-        if (l->settled[number % SESSION_LANE_WINDOW])
-                return false;
-        l->settled[number % SESSION_LANE_WINDOW] = true;
+        l->first++;
+        if (l->send < l->first)
+                l->send = l->first;     /* of a former session: not sent in this one */
         l->behind = 0;
-        lane_advance(l);
         return true;
 }
 

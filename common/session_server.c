@@ -141,13 +141,6 @@ static bool has_room(const struct session_server *s, uint32_t lane, uint32_t byt
         return l->frames < s->limits.frames[lane] && (uint64_t)l->bytes + bytes <= s->limits.bytes[lane];
 }
 
-/* What is settled already the agent may leave out; if it sends it all the same, it is a repetition. */
-static void skip_settled(struct session_lane *l)
-{
-        for (; l->ahead[l->next % SESSION_LANE_WINDOW]; l->next++)
-                l->ahead[l->next % SESSION_LANE_WINDOW] = false;
-}
-
 static struct session_action take_next(struct session_server *s, uint32_t lane, uint32_t bytes)
 {
         struct session_lane *l = &s->lanes[lane];
@@ -158,7 +151,6 @@ static struct session_action take_next(struct session_server *s, uint32_t lane, 
         l->bytes += bytes;
         l->quenched = false;
         s->strikes = 0;
-        skip_settled(l);
         return (struct session_action){ .what = SESSION_SUBMIT, .lane = lane, .number = number };
 }
 
@@ -200,14 +192,11 @@ struct session_action session_server_busy(struct session_server *s, uint32_t lan
         struct session_lane *l = &s->lanes[lane];
         uint32_t *slot = &l->flight[number % SESSION_LANE_WINDOW];
 
-        assert(number < l->next && *slot > 0);
+        assert(number + 1 == l->next && *slot > 0);
         l->bytes -= *slot - 1;
         l->frames--;
+        l->next--;
         *slot = 0;
-        while (--l->next > number) {
-                assert(l->flight[l->next % SESSION_LANE_WINDOW] == 0);
-                l->ahead[l->next % SESSION_LANE_WINDOW] = true;         /* was passed over behind it */
-        }
         return busy(s, lane, reason, retry_ms, SESSION_WHY_OK);
 }
 
@@ -222,10 +211,9 @@ bool session_server_settle(struct session_server *s, uint32_t lane, uint64_t num
                 *slot = 0;
                 return true;
         }
-        if (s->outbox_epoch == 0 || number < l->next || number - l->next >= SESSION_LANE_WINDOW || l->ahead[number % SESSION_LANE_WINDOW])
+        if (s->outbox_epoch == 0 || number != l->next)
                 return false;
-        l->ahead[number % SESSION_LANE_WINDOW] = true;
-        skip_settled(l);
+        l->next++;                      /* the agent, waiting for just this row, passes over it alike */
         return true;
 }
 

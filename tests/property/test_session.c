@@ -49,7 +49,6 @@ struct world {
         struct session_client client;
         /* the agent: kept */
         uint64_t first[SESSION_LANES], end[SESSION_LANES];
-        bool settled[SESSION_LANES][NUMBERS];
         uint64_t inbox;
 
         unsigned reconnects, crashes, busies, oversteps, repeats;
@@ -197,6 +196,13 @@ static void broker_submit(struct world *w, struct session_action a, const Shuyi_
         w->pipeline[w->pipeline_n++] = (struct ticket){ a.lane, a.number, (uint32_t)put->envelope.len };
 }
 
+static void broker_repeat(struct world *w, struct session_action a)
+{
+        assert_true(w->pipeline_n < PIPELINE);
+        w->pipeline[w->pipeline_n++] = (struct ticket){ a.lane, a.number, 0 };
+        w->repeats++;
+}
+
 static void cut_connection(struct world *w);
 
 static void broker_hear(struct world *w, struct bytes wire)
@@ -215,10 +221,7 @@ static void broker_hear(struct world *w, struct bytes wire)
         case SESSION_NOTHING: case SESSION_ACKED: break;
         case SESSION_SEND_WELCOME: broker_welcome(w, &f); break;
         case SESSION_SUBMIT: broker_submit(w, a, f.put); break;
-        case SESSION_REPEAT:
-                w->repeats++;
-                broker_receipt(w, &(struct row){ a.lane, a.number, w->seq_of[a.lane][a.number], w->seq_of[a.lane][a.number] ? ACCEPTED : E_REPLAY }, 1);
-                break;
+        case SESSION_REPEAT: broker_repeat(w, a); break;
         case SESSION_SEND_BUSY: broker_say_busy(w, a); break;
         case SESSION_SEND_PONG: broker_say(w, FRAME_PONG, &(Shuyi__V1__Ping)SHUYI__V1__PING__INIT.base); break;
         default: fail_msg("the broker would do %d (%s): an honest agent gave no cause", a.what, session_why_text(a.why));
@@ -274,10 +277,10 @@ static void agent_settle(struct world *w, const Shuyi__V1__ReceiptRow *r)
                 assert_true(w->log[r->seq - 1].lane == r->lane && w->log[r->seq - 1].number == r->outbox_seq);
         else
                 assert_true(w->refused[r->lane][r->outbox_seq]);
-        w->settled[r->lane][r->outbox_seq] = true;      /* on disk, then: */
-        session_client_settle(&w->client, r->lane, r->outbox_seq);
-        for (; w->first[r->lane] < w->client.lanes[r->lane].first; w->first[r->lane]++)
-                assert_true(w->settled[r->lane][w->first[r->lane]]);
+        if (!session_client_settle(&w->client, r->lane, r->outbox_seq))
+                return;
+        assert_true(r->outbox_seq == w->first[r->lane]);        /* in order, each once */
+        w->first[r->lane]++;
 }
 
 static void agent_receipt(struct world *w, const Shuyi__V1__SignedReceipt *s)

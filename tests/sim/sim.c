@@ -30,7 +30,8 @@ static void publish_seal_key(struct sim *s, const struct party *agent)
         city_must(s->city, &(struct city_act){ .kind = KIND_SEAL_KEY, .body = &body.base, .by = { { agent, ROLE_AGENT } } });
 }
 
-static void grant_to(struct sim *s, struct sim_agent *a, const char *resource)
+/* One view of three items, another of two: two streams. */
+static void grant_to(struct sim *s, struct sim_agent *a, unsigned stream, const char *resource)
 {
         Shuyi__V1__Intent *i = market_ask(s->market, resource);
         Shuyi__V1__SubscribeBody body = SHUYI__V1__SUBSCRIBE_BODY__INIT;
@@ -38,12 +39,24 @@ static void grant_to(struct sim *s, struct sim_agent *a, const char *resource)
         struct city_result r;
 
         i->agent = field_of_bytes(bytes_id(&a->who->id));
+        i->n_items -= stream;
         r = market_get(s->market, i);
         if (r.code != ACCEPTED)
                 sim_fail(s, refusal_text(r.code)->code);
-        a->grant = r.digest;
-        take.grant = field_of_bytes(bytes_digest(&a->grant));
+        a->subs[stream].grant = r.digest;
+        take.grant = field_of_bytes(bytes_digest(&r.digest));
         city_must(s->city, &(struct city_act){ .kind = KIND_SUBSCRIBE, .intent = &take, .body = &body.base, .by = { { a->who, ROLE_AGENT } } });
+}
+
+static void found_stream(struct sim *s, unsigned stream, const char *resource)
+{
+        struct sim_stream *p = &s->streams[stream];
+
+        for (unsigned i = 1; i < SIM_AGENTS; i++)
+                grant_to(s, &s->agents[i], stream, resource);
+        p->stream = market_stream_of(s->market, &s->agents[1].subs[stream].grant);
+        p->stream.resource = arena_strdup(s->city->arena, resource);
+        p->next_record = 1;
 }
 
 /* What the agents did before the simulation went over their lanes in life 0 of their outboxes would be refused: they go on. */
@@ -84,6 +97,11 @@ struct sim *sim_new(uint64_t seed)
         if (!s)
                 abort();
         s->chance.state = seed;
+        s->decided = decided_new();
+        s->group_most = sim_below(s, 2) ? 1 + sim_below(s, 4) : SIM_PIPELINE;   /* a slow broker, or not */
+        s->group_seldom = s->group_most < SIM_PIPELINE ? 1 + sim_below(s, 20) : 1;
+        s->cuts_in_64 = 1 + sim_below(s, 12);
+        s->acts_in_64 = 1 + sim_below(s, 12);
         s->market = market_new();
         s->city = s->market->c;
         s->now.ns = 1000000000;
@@ -93,18 +111,16 @@ struct sim *sim_new(uint64_t seed)
         publish_seal_key(s, second);
         s->agents[1].who = s->market->health_agent;
         s->agents[2].who = second;
-        grant_to(s, &s->agents[1], resource);
-        grant_to(s, &s->agents[2], resource);
-        s->provider.stream = market_stream_of(s->market, &s->agents[1].grant);
-        s->provider.next_record = 1;
+        for (unsigned i = 0; i < SIM_STREAMS; i++)
+                found_stream(s, i, resource);
         found_agent(s, 0, s->market->civil_agent);
         found_agent(s, 1, s->market->health_agent);
         found_agent(s, 2, second);
-        s->provider.stream.resource = arena_strdup(s->city->arena, s->provider.stream.resource);
         s->city->skip_signatures = true;
         s->base = s->city->arena;
         s->scratch = s->city->arena = arena_new(SCRATCH_MAX);
-        provider_look(s);
+        for (unsigned i = 0; i < SIM_STREAMS; i++)
+                provider_look(s, i);
         return s;
 }
 
@@ -123,6 +139,7 @@ void sim_free(struct sim *s)
         }
         for (unsigned i = 0; i < s->pipeline_n; i++)
                 free(s->pipeline[i].wire);
+        decided_free(s->decided);
         s->city->arena = s->base;
         arena_free(s->scratch);
         market_free(s->market);
@@ -150,33 +167,36 @@ static void pass(struct sim *s, uint64_t ms)
 
 static void fault(struct sim *s, unsigned agent)
 {
-        switch (sim_below(s, 64)) {
-        case 0: case 1: case 2: connection_cut(s, agent); break;
-        case 3: agent_crash(s, agent); break;
-        case 4: broker_crash(s); break;
-        case 5: pass(s, 1000 + sim_below(s, 30000)); break;
-        case 6: case 7: people_act(s); break;
-        default: break;
-        }
+        if (sim_below(s, 64) < s->cuts_in_64)
+                connection_cut(s, agent);
+        else if (sim_below(s, 64) < s->acts_in_64)
+                people_act(s);
+        else
+                switch (sim_below(s, 64)) {
+                case 0: agent_crash(s, agent); break;
+                case 1: broker_crash(s); break;
+                case 2: pass(s, 1000 + sim_below(s, 30000)); break;
+                default: break;
+                }
 }
 
 void sim_step(struct sim *s, bool faults)
 {
-        unsigned agent = sim_below(s, SIM_AGENTS);
+        unsigned agent = sim_below(s, SIM_AGENTS), stream = sim_below(s, SIM_STREAMS);
         struct sim_agent *a = &s->agents[agent];
 
         arena_reset(s->scratch);
         s->resting = !faults;
         switch (sim_below(s, 16)) {
-        case 0: if (faults && sim_below(s, 3) == 0) provider_take(s); break;
+        case 0: if (faults && sim_below(s, 3) == 0) provider_take(s, stream); break;
         case 1: case 2: deliver(s, agent, &a->up, broker_hear); break;
         case 3: case 4: deliver(s, agent, &a->down, agent_hear); break;
-        case 5: case 6: broker_run_group(s); break;
+        case 5: case 6: if (s->resting || sim_below(s, s->group_seldom) == 0) broker_run_group(s); break;
         case 7: case 8: agent_send(s, agent); break;
-        case 9: if (agent) broker_deliver(s, agent); break;
-        case 10: provider_seal(s); break;
-        case 11: provider_look(s); break;
-        case 12: if (agent) consumer_receipt(s, agent); break;
+        case 9: if (agent) broker_deliver(s, agent, stream); break;
+        case 10: provider_seal(s, stream); break;
+        case 11: provider_look(s, stream); break;
+        case 12: if (agent) consumer_receipt(s, agent, stream); break;
         case 13: agent_connect(s, agent); break;
         case 14:
                 pass(s, faults ? sim_below(s, 20) : sim_below(s, 200));
@@ -191,20 +211,30 @@ void sim_step(struct sim *s, bool faults)
 
 /* ---- what must hold ---- */
 
-/* Each UPDATE of the log begins where the one before it ended; links are chained without gap. */
+static struct sim_stream *stream_of(struct sim *s, ProtobufCBinaryData id)
+{
+        for (unsigned i = 0; i < SIM_STREAMS; i++)
+                if (bytes_equal(bytes_digest(&s->streams[i].stream.id), bytes_of_field(id)))
+                        return &s->streams[i];
+        sim_fail(s, "a link of no stream");
+}
+
+/* Each UPDATE of a stream begins where the one before it ended. */
 static void check_entry(struct sim *s, const struct city_entry *e)
 {
         const struct claim *claim;
+        struct sim_stream *p;
         uint64_t from;
 
         if (envelope_parse(s->scratch, e->wire, &claim) != ACCEPTED)
                 sim_fail(s, "an entry does not read");
         if (claim->kind->number != KIND_UPDATE)
                 return;
+        p = stream_of(s, claim->intent->stream);
         from = get_be64(claim->body.p);
-        if (from != s->last_record + 1)
-                sim_fail(s, from <= s->last_record ? "a record is in the log twice" : "a record was left out of the log");
-        s->last_record = get_be64(claim->body.p + 8);
+        if (from != p->logged + 1)
+                sim_fail(s, from <= p->logged ? "a record is in the log twice" : "a record was left out of the log");
+        p->logged = get_be64(claim->body.p + 8);
 }
 
 static void check_windows(struct sim *s, const struct sim_agent *a)
@@ -217,8 +247,9 @@ static void check_windows(struct sim *s, const struct sim_agent *a)
                 if (a->known && a->server.lanes[lane].frames > a->server.limits.frames[lane])
                         sim_fail(s, "more in flight than the credit");
         }
-        if (a->receipted > a->position.cursor || a->last_record > s->last_record)
-                sim_fail(s, "a consumer is ahead of the log");
+        for (unsigned i = 0; i < SIM_STREAMS; i++)
+                if (a->subs[i].receipted > a->subs[i].position.cursor || a->subs[i].last_record > s->streams[i].logged)
+                        sim_fail(s, "a consumer is ahead of the log");
 }
 
 void sim_check(struct sim *s)
@@ -229,22 +260,34 @@ void sim_check(struct sim *s)
                 check_windows(s, &s->agents[i]);
 }
 
-static bool consumer_done(struct sim *s, struct sim_agent *a)
-{
-        Shuyi__V1__SubscriptionRow *sub = market_subscription(s->market, &a->grant);
+/* ---- at rest ---- */
 
-        if (a->revoked)
-                return true;
+static bool subscription_done(struct sim *s, const struct sim_subscription *at, const struct sim_stream *p)
+{
+        Shuyi__V1__SubscriptionRow *sub = market_subscription(s->market, &at->grant);
+
         /* fresh: what was sealed while its grant was suspended is not for it */
-        return (a->last_record == s->provider.records || a->fresh) && sub->cursor == a->position.cursor && sub->cursor == s->provider.accepted &&
-               a->out[0].first == a->out[0].n + 1;
+        return (at->last_record == p->records || at->fresh) && sub->cursor == at->position.cursor && sub->cursor == p->accepted;
+}
+
+static bool stream_done(struct sim *s, unsigned stream)
+{
+        const struct sim_stream *p = &s->streams[stream];
+
+        for (unsigned i = 1; i < SIM_AGENTS; i++)
+                if (!s->agents[i].revoked && !subscription_done(s, &s->agents[i].subs[stream], p))
+                        return false;
+        return p->next_record > p->records && p->pending_n == 0 && p->logged == p->records;
 }
 
 bool sim_is_done(struct sim *s)
 {
-        const struct sim_provider *p = &s->provider;
-
         arena_reset(s->scratch);
-        return p->next_record > p->records && p->pending_n == 0 && s->last_record == p->records && consumer_done(s, &s->agents[1]) &&
-               consumer_done(s, &s->agents[2]);
+        for (unsigned i = 0; i < SIM_STREAMS; i++)
+                if (!stream_done(s, i))
+                        return false;
+        for (unsigned i = 0; i < SIM_AGENTS; i++)
+                if (!s->agents[i].revoked && (s->agents[i].out[0].first <= s->agents[i].out[0].n || s->agents[i].out[1].first <= s->agents[i].out[1].n))
+                        return false;
+        return true;
 }

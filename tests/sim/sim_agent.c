@@ -15,7 +15,7 @@ static void say(struct sim *s, unsigned agent, enum frame_type type, const Proto
 
 /* ---- disk ---- */
 
-void sim_put(struct sim *s, struct sim_agent *a, uint32_t lane, struct bytes wire, uint16_t kind)
+void sim_put(struct sim *s, struct sim_agent *a, uint32_t lane, struct bytes wire, unsigned stream)
 {
         struct sim_lane *l = &a->out[lane];
         uint8_t *copy = malloc(wire.n);
@@ -27,7 +27,7 @@ void sim_put(struct sim *s, struct sim_agent *a, uint32_t lane, struct bytes wir
         if (!copy || !l->rows)
                 abort();
         memcpy(copy, wire.p, wire.n);
-        l->rows[l->n++] = (struct sim_envelope){ bytes_of(copy, wire.n), kind };
+        l->rows[l->n++] = (struct sim_envelope){ bytes_of(copy, wire.n), stream };
         session_client_extend(&a->client, lane, l->n + 1);
 }
 
@@ -49,12 +49,10 @@ static void settle(struct sim *s, unsigned agent, const Shuyi__V1__ReceiptRow *r
 
         if (row->outbox_seq > l->n)
                 sim_fail(s, "a receipt for what was never made");
-        if (row->outbox_seq < l->first)
-                return;                         /* told before */
+        if (!session_client_settle(&a->client, row->lane, row->outbox_seq))
+                return;                         /* told before, or too early */
         if (row->seq > 0 && !bytes_equal(s->city->log[row->seq - 1].wire, l->rows[row->outbox_seq - 1].wire))
                 sim_fail(s, "a receipt names an entry of other bytes");
-        if (!session_client_settle(&a->client, row->lane, row->outbox_seq))
-                return;
         if (agent == 0)
                 provider_settled(s, row);
         else
@@ -187,9 +185,13 @@ void agent_start(struct sim *s, unsigned agent)
         struct sim_agent *a = &s->agents[agent];
 
         session_client_init(&a->client, &timing, 1, (uint64_t[]){ a->out[0].first, a->out[1].first }, (uint64_t[]){ a->out[0].n + 1, a->out[1].n + 1 });
-        a->unreceipted = (struct flow_unreceipted){ 0 };
-        for (uint64_t i = a->receipted; i < a->position.cursor; i++)
-                flow_unreceipted_add(&a->unreceipted, s->now, false);
+        for (unsigned i = 0; i < SIM_STREAMS; i++) {
+                struct sim_subscription *sub = &a->subs[i];
+
+                sub->unreceipted = (struct flow_unreceipted){ 0 };
+                for (uint64_t n = sub->receipted; n < sub->position.cursor; n++)
+                        flow_unreceipted_add(&sub->unreceipted, s->now, false);
+        }
 }
 
 void agent_crash(struct sim *s, unsigned agent)

@@ -71,20 +71,24 @@ static Shuyi__V1__ReceiptRow *decide(struct sim *s, unsigned agent, uint32_t lan
 {
         uint32_t link = s->agents[agent].who->link;
         struct city_result r;
+        enum refusal code;
         uint64_t seq;
 
         if (exchange_find_settled(map_state_ops(s->city->state), link, (uint8_t)lane, 1, number, &seq) > 0)
                 return row_of(s, lane, number, seq, s->city->log[seq - 1].code, "");
-        if (wire.n == 0)
-                return row_of(s, lane, number, 0, E_REPLAY, "lane");
+        code = decided_find(s->decided, link, lane, 1, number);
+        if (code != ACCEPTED)
+                return row_of(s, lane, number, 0, code, "");
         r = city_put_as(s->city, wire, link, (uint8_t)lane, 1, number);
+        if (r.seq == 0 && decided_refuse(s->decided, link, lane, 1, number, r.code) < 0)
+                abort();
         *trust_moved |= r.seq > 0 && r.outcome.trust_moved;
         return row_of(s, lane, number, r.seq, r.code, r.detail);
 }
 
 void broker_run_group(struct sim *s)
 {
-        unsigned n = s->pipeline_n ? 1 + sim_below(s, s->pipeline_n) : 0;
+        unsigned most = s->pipeline_n < s->group_most ? s->pipeline_n : s->group_most, n = most ? 1 + sim_below(s, most) : 0;
         Shuyi__V1__ReceiptRow **rows[SIM_AGENTS];
         size_t rows_n[SIM_AGENTS] = { 0 };
         bool trust_moved = false;
@@ -112,21 +116,13 @@ static void submit(struct sim *s, unsigned agent, struct session_action act, con
 
         if (!t.wire || s->pipeline_n == SIM_PIPELINE)
                 abort();
-        if (sim_below(s, 60) == 0) {
+        if (act.what == SESSION_SUBMIT && sim_below(s, 60) == 0) {
                 free(t.wire);
                 say_busy(s, agent, session_server_busy(&s->agents[agent].server, act.lane, act.number, BUSY_SPACE, 100));
                 return;
         }
         memcpy(t.wire, put->envelope.data, t.bytes);
         s->pipeline[s->pipeline_n++] = t;
-}
-
-static void repeat(struct sim *s, unsigned agent, struct session_action act)
-{
-        bool trust_moved = false;
-        Shuyi__V1__ReceiptRow *row = decide(s, agent, act.lane, act.number, (struct bytes){ 0 }, &trust_moved);
-
-        say_receipt(s, agent, &row, 1);
 }
 
 /* ---- frames ---- */
@@ -143,14 +139,14 @@ void broker_hear(struct sim *s, unsigned agent, struct bytes wire)
         if (!a->known) {
                 session_server_init(&a->server, ++s->sessions, &limits, s->now);
                 a->known = true;
-                a->link_next = 0;
+                for (unsigned i = 0; i < SIM_STREAMS; i++)
+                        a->subs[i].link_next = 0;
         }
         act = session_server_frame(&a->server, &f, &peer, s->now);
         switch (act.what) {
         case SESSION_NOTHING: case SESSION_ACKED: break;
         case SESSION_SEND_WELCOME: say_welcome(s, agent); break;
-        case SESSION_SUBMIT: submit(s, agent, act, f.put); break;
-        case SESSION_REPEAT: repeat(s, agent, act); break;
+        case SESSION_SUBMIT: case SESSION_REPEAT: submit(s, agent, act, f.put); break;
         case SESSION_SEND_BUSY: say_busy(s, agent, act); break;
         case SESSION_SEND_PONG: say(s, agent, FRAME_PONG, &(Shuyi__V1__Ping)SHUYI__V1__PING__INIT.base); break;
         default: sim_fail(s, session_why_text(act.why));
@@ -195,20 +191,22 @@ static uint64_t deliverable(struct sim *s, const Shuyi__V1__SubscriptionRow *sub
         return sub->state == SUB_LIVE ? s->city->log_n ? UINT64_MAX : 0 : 0;
 }
 
-void broker_deliver(struct sim *s, unsigned agent)
+void broker_deliver(struct sim *s, unsigned agent, unsigned stream)
 {
         struct sim_agent *a = &s->agents[agent];
-        Shuyi__V1__SubscriptionRow *sub = market_subscription(s->market, &a->grant);
-        Shuyi__V1__StreamRow *stream = CITY_ROW(s->city, TABLE_STREAM, &shuyi__v1__stream_row__descriptor, bytes_digest(&s->provider.stream.id));
-        uint64_t end = deliverable(s, sub, market_grant(s->market, &a->grant)), next, seq;
+        struct sim_subscription *at = &a->subs[stream];
+        const struct digest *id = &s->streams[stream].stream.id;
+        Shuyi__V1__SubscriptionRow *sub = market_subscription(s->market, &at->grant);
+        Shuyi__V1__StreamRow *row = CITY_ROW(s->city, TABLE_STREAM, &shuyi__v1__stream_row__descriptor, bytes_digest(id));
+        uint64_t end = deliverable(s, sub, market_grant(s->market, &at->grant)), next, seq;
 
-        if (!a->connected || !a->known || !stream || end == 0)
+        if (!a->connected || !a->known || !row || end == 0)
                 return;
-        end = end < stream->head ? end : stream->head;
-        next = a->link_next > sub->cursor ? a->link_next : sub->cursor + 1;
+        end = end < row->head ? end : row->head;
+        next = at->link_next > sub->cursor ? at->link_next : sub->cursor + 1;
         for (; next <= end; next++) {
                 Shuyi__V1__Parcel m = SHUYI__V1__PARCEL__INIT;
-                struct bytes wire = link_wire(s, &s->provider.stream.id, next, &seq);
+                struct bytes wire = link_wire(s, id, next, &seq);
 
                 if (!session_server_may_send(&a->server, (uint32_t)wire.n))
                         break;
@@ -217,10 +215,10 @@ void broker_deliver(struct sim *s, unsigned agent)
                 m.cursor = next;
                 m.seq = seq;
                 m.envelope = field_of_bytes(wire);
-                m.grant = field_of_bytes(bytes_digest(&a->grant));
+                m.grant = field_of_bytes(bytes_digest(&at->grant));
                 say(s, agent, FRAME_PARCEL, &m.base);
         }
-        a->link_next = next;
+        at->link_next = next;
 }
 
 /* ---- faults ---- */
@@ -232,5 +230,7 @@ void broker_crash(struct sim *s)
         for (unsigned i = 0; i < s->pipeline_n; i++)
                 free(s->pipeline[i].wire);
         s->pipeline_n = 0;
+        decided_free(s->decided);
+        s->decided = decided_new();
         s->crashes++;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Was the agent's grant named by the epoch that this link is of? */
-static bool epoch_names(struct sim *s, const struct sim_agent *a, const Shuyi__V1__Intent *i)
+static bool epoch_names(struct sim *s, const struct sim_subscription *a, const Shuyi__V1__Intent *i)
 {
         uint8_t epoch[4];
         Shuyi__V1__NumberRow *place;
@@ -22,7 +22,7 @@ static bool epoch_names(struct sim *s, const struct sim_agent *a, const Shuyi__V
         return false;
 }
 
-static void take_records(struct sim *s, struct sim_agent *a, const struct claim *claim)
+static void take_records(struct sim *s, struct sim_subscription *a, const struct claim *claim)
 {
         uint64_t from = get_be64(claim->body.p), to = get_be64(claim->body.p + 8);
 
@@ -36,7 +36,7 @@ static void take_records(struct sim *s, struct sim_agent *a, const struct claim 
 }
 
 /* A subscription that begins anew, at the epoch that names it again. */
-static void begin(struct sim_agent *a, uint64_t stream_seq)
+static void begin(struct sim_subscription *a, uint64_t stream_seq)
 {
         a->restarts += a->position.cursor > 0;
         a->position = flow_position_start(stream_seq);
@@ -45,7 +45,7 @@ static void begin(struct sim_agent *a, uint64_t stream_seq)
         a->fresh = true;
 }
 
-static bool begins_here(struct sim *s, const struct sim_agent *a, const struct claim *claim)
+static bool begins_here(struct sim *s, const struct sim_subscription *a, const struct claim *claim)
 {
         Shuyi__V1__SubscriptionRow *sub = market_subscription(s->market, &a->grant);
 
@@ -53,7 +53,7 @@ static bool begins_here(struct sim *s, const struct sim_agent *a, const struct c
                claim->intent->stream_seq <= sub->start && epoch_names(s, a, claim->intent);
 }
 
-static enum flow_arrival arrive(const struct sim_agent *a, const struct claim *claim)
+static enum flow_arrival arrive(const struct sim_subscription *a, const struct claim *claim)
 {
         struct digest prev;
         bool has_prev = bytes_copy_exact(bytes_of_field(claim->intent->prev_digest), prev.b, DIGEST_BYTES);
@@ -61,9 +61,18 @@ static enum flow_arrival arrive(const struct sim_agent *a, const struct claim *c
         return flow_arrive(&a->position, claim->intent->stream_seq, has_prev ? &prev : NULL, &claim->header_digest, NULL);
 }
 
+static unsigned stream_of(struct sim *s, const struct sim_agent *a, struct bytes grant)
+{
+        for (unsigned i = 0; i < SIM_STREAMS; i++)
+                if (bytes_equal(bytes_digest(&a->subs[i].grant), grant))
+                        return i;
+        sim_fail(s, "a parcel for a grant that is another's");
+}
+
 void consumer_parcel(struct sim *s, unsigned agent, const Shuyi__V1__Parcel *p)
 {
-        struct sim_agent *a = &s->agents[agent];
+        unsigned stream = stream_of(s, &s->agents[agent], bytes_of_field(p->grant));
+        struct sim_subscription *a = &s->agents[agent].subs[stream];
         const struct claim *claim;
         enum flow_arrival arrival;
 
@@ -80,30 +89,32 @@ void consumer_parcel(struct sim *s, unsigned agent, const Shuyi__V1__Parcel *p)
                 take_records(s, a, claim);
         flow_position_take(&a->position, claim->intent->stream_seq, &claim->header_digest);
         flow_unreceipted_add(&a->unreceipted, s->now, false);
-        consumer_receipt(s, agent);
+        consumer_receipt(s, agent, stream);
 }
 
-void consumer_receipt(struct sim *s, unsigned agent)
+void consumer_receipt(struct sim *s, unsigned agent, unsigned stream)
 {
         struct sim_agent *a = &s->agents[agent];
+        struct sim_subscription *sub = &a->subs[stream];
         Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
         struct city_act act = { .kind = KIND_DELIVERY_RECEIPT, .intent = &i, .by = { { a->who, ROLE_AGENT } } };
         struct mono_time at;
 
-        if (a->revoked || !flow_receipt_due(&a->unreceipted, s->now, &at))
+        if (a->revoked || !flow_receipt_due(&sub->unreceipted, s->now, &at))
                 return;
-        i.grant = field_of_bytes(bytes_digest(&a->grant));
-        i.stream = field_of_bytes(bytes_digest(&s->provider.stream.id));
-        act.body = &market_receipt(s->market, a->receipted + 1, a->position.cursor, &a->position.head)->base;
-        sim_put(s, a, 0, city_envelope(s->city, &act), KIND_DELIVERY_RECEIPT);
-        a->receipted = a->position.cursor;
-        a->unreceipted = (struct flow_unreceipted){ 0 };
+        i.grant = field_of_bytes(bytes_digest(&sub->grant));
+        i.stream = field_of_bytes(bytes_digest(&s->streams[stream].stream.id));
+        act.body = &market_receipt(s->market, sub->receipted + 1, sub->position.cursor, &sub->position.head)->base;
+        sim_put(s, a, 0, city_envelope(s->city, &act), stream);
+        sub->receipted = sub->position.cursor;
+        sub->unreceipted = (struct flow_unreceipted){ 0 };
 }
 
 /* A receipt may be refused only where the subscription began anew under it: then it is said again from there. */
 void consumer_settled(struct sim *s, unsigned agent, const Shuyi__V1__ReceiptRow *row)
 {
         struct sim_agent *a = &s->agents[agent];
+        struct sim_subscription *sub = &a->subs[a->out[row->lane].rows[row->outbox_seq - 1].stream];
         uint64_t expected;
 
         if (row->code == ACCEPTED || a->revoked)
@@ -111,10 +122,10 @@ void consumer_settled(struct sim *s, unsigned agent, const Shuyi__V1__ReceiptRow
         if (!flow_receipt_expected((enum refusal)row->code, row->detail, &expected))
                 sim_fail(s, refusal_text(row->code)->code);
         if (expected == 0)
-                expected = market_subscription(s->market, &a->grant)->cursor + 1;       /* a read tells it */
-        if (expected > a->position.cursor)
+                expected = market_subscription(s->market, &sub->grant)->cursor + 1;     /* a read tells it */
+        if (expected > sub->position.cursor)
                 return;
-        a->receipted = expected - 1;
-        a->unreceipted = (struct flow_unreceipted){ 0 };
-        flow_unreceipted_add(&a->unreceipted, s->now, false);
+        sub->receipted = expected - 1;
+        sub->unreceipted = (struct flow_unreceipted){ 0 };
+        flow_unreceipted_add(&sub->unreceipted, s->now, false);
 }

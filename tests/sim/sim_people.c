@@ -11,14 +11,11 @@ static void must_accept(struct sim *s, struct city_result r)
         s->acts++;
 }
 
-static void suspend_or_resume(struct sim *s, unsigned agent)
+static void suspend_or_resume(struct sim *s, struct sim_subscription *sub)
 {
-        struct sim_agent *a = &s->agents[agent];
-        bool suspended = s->suspended[agent];
-
-        must_accept(s, market_reason(s->market, suspended ? KIND_GRANT_RESUME : KIND_GRANT_SUSPEND, &a->grant, NULL,
-                                     suspended ? REASON_RECTIFIED : REASON_MISUSE, s->city->sec_admin, ROLE_SEC_ADMIN));
-        s->suspended[agent] = !suspended;
+        must_accept(s, market_reason(s->market, sub->suspended ? KIND_GRANT_RESUME : KIND_GRANT_SUSPEND, &sub->grant, NULL,
+                                     sub->suspended ? REASON_RECTIFIED : REASON_MISUSE, s->city->sec_admin, ROLE_SEC_ADMIN));
+        sub->suspended = !sub->suspended;
 }
 
 static void freeze_or_not(struct sim *s)
@@ -43,28 +40,27 @@ static void revoke(struct sim *s, struct sim_agent *a)
         s->acts++;
 }
 
-void people_act(struct sim *s)
-{
-        switch (sim_below(s, 24)) {
-        case 0: case 1: case 2: case 3: suspend_or_resume(s, 1); break;
-        case 4: case 5: case 6: case 7: suspend_or_resume(s, 2); break;
-        case 8: freeze_or_not(s); break;
-        case 9: if (s->acts > 40) revoke(s, &s->agents[2]); break;
-        default:                                /* trouble is seldom; most of the time it is cleared */
-                if (s->frozen)
-                        freeze_or_not(s);
-                for (unsigned i = 1; i < SIM_AGENTS; i++)
-                        if (s->suspended[i])
-                                suspend_or_resume(s, i);
-                break;
-        }
-}
-
 void people_relent(struct sim *s)
 {
         if (s->frozen)
                 freeze_or_not(s);
         for (unsigned i = 1; i < SIM_AGENTS; i++)
-                if (s->suspended[i])
-                        suspend_or_resume(s, i);
+                for (unsigned k = 0; k < SIM_STREAMS; k++)
+                        if (s->agents[i].subs[k].suspended)
+                                suspend_or_resume(s, &s->agents[i].subs[k]);
+}
+
+/* Trouble is seldom; most of the time it is cleared. */
+void people_act(struct sim *s)
+{
+        unsigned n = sim_below(s, 24);
+
+        if (n < 8)
+                suspend_or_resume(s, &s->agents[1 + sim_below(s, SIM_AGENTS - 1)].subs[sim_below(s, SIM_STREAMS)]);
+        else if (n == 8)
+                freeze_or_not(s);
+        else if (n == 9 && s->acts > 40)
+                revoke(s, &s->agents[2]);
+        else
+                people_relent(s);
 }

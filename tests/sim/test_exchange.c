@@ -9,6 +9,27 @@
 #define STEPS 40000
 #define REST 2000000
 
+/* What happened; nothing may have been spared. */
+static void tell(const struct sim *s, uint64_t rest)
+{
+        uint64_t records = 0, taken = 0;
+        unsigned restarts = 0, refusals = 0, again = 0;
+
+        for (unsigned k = 0; k < SIM_STREAMS; k++) {
+                records += s->streams[k].logged;
+                refusals += s->streams[k].refusals;
+                again += s->streams[k].again;
+                for (unsigned i = 1; i < SIM_AGENTS; i++) {
+                        taken += s->agents[i].subs[k].taken;
+                        restarts += s->agents[i].subs[k].restarts;
+                }
+        }
+        printf("# %zu entries, %llu records, %llu taken, %u restarts, %u refusals, %u sealed again, %u cuts, %u crashes, %u acts, at rest after %llu\n",
+               s->city->log_n, (unsigned long long)records, (unsigned long long)taken, restarts, refusals, again, s->cuts, s->crashes, s->acts,
+               (unsigned long long)rest);
+        assert_true(records > 0 && taken > 0 && refusals > 0 && s->cuts > 0 && s->crashes > 0 && s->acts > 0);
+}
+
 static void run(uint64_t seed, uint64_t steps)
 {
         struct sim *s = sim_new(seed);
@@ -31,10 +52,7 @@ static void run(uint64_t seed, uint64_t steps)
         now = city_digest(s->city);
         again = city_replay(s->city);
         assert_memory_equal(now.b, again.b, DIGEST_BYTES);
-        printf("# %zu entries, %llu records, taken %u and %u, %u restarts, %u refusals, %u cuts, %u crashes, %u acts, at rest after %llu\n", s->city->log_n,
-               (unsigned long long)s->last_record, s->agents[1].taken, s->agents[2].taken, s->agents[1].restarts + s->agents[2].restarts,
-               s->provider.refusals, s->cuts, s->crashes, s->acts, (unsigned long long)i);
-        assert_true(s->last_record > 0 && s->agents[1].taken > 0 && s->cuts > 0 && s->crashes > 0 && s->acts > 0 && s->provider.refusals > 0);
+        tell(s, i);
         s->city->arena = s->scratch;
         sim_free(s);
 }
