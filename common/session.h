@@ -130,8 +130,9 @@ struct session_action session_server_frame(struct session_server *s, const struc
 /* Bytes that did not decode: SEND_BYE E_FORM. */
 struct session_action session_server_garbage(struct session_server *s, struct mono_time now);
 
-/* The SUBMIT just answered cannot be taken after all (space, quota, clock, load): the lane goes back to it.  SEND_BUSY.  Only
- * before the next frame of this session. */
+/* A SUBMIT cannot be taken after all (space, quota, clock, load): the lane goes back to it.  SEND_BUSY.  What was submitted behind
+ * it comes again, too, and the pipeline must not let it through before (decided_back).  If the number is not in flight the
+ * lane only pauses. */
 struct session_action session_server_busy(struct session_server *s, uint32_t lane, uint64_t number, enum busy reason, uint32_t retry_ms);
 /* Its receipt row leaves: credit returns.  A row that a former session left in the pipeline passes over the number if it is
  * the next one; if the agent sends it all the same, it is a REPEAT.  False: neither in flight nor next. */

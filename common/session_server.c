@@ -187,28 +187,33 @@ static struct session_action put(struct session_server *s, const Shuyi__V1__Put 
         return take_next(s, p->lane, (uint32_t)p->envelope.len);
 }
 
+static void release(struct session_lane *l, uint64_t number)
+{
+        uint32_t *slot = &l->flight[number % SESSION_LANE_WINDOW];
+
+        if (*slot == 0)
+                return;
+        l->bytes -= *slot - 1;
+        l->frames--;
+        *slot = 0;
+}
+
 struct session_action session_server_busy(struct session_server *s, uint32_t lane, uint64_t number, enum busy reason, uint32_t retry_ms)
 {
         struct session_lane *l = &s->lanes[lane];
-        uint32_t *slot = &l->flight[number % SESSION_LANE_WINDOW];
 
-        assert(number + 1 == l->next && *slot > 0);
-        l->bytes -= *slot - 1;
-        l->frames--;
-        l->next--;
-        *slot = 0;
+        if (in_flight(l, number))
+                while (l->next > number)
+                        release(l, --l->next);
         return busy(s, lane, reason, retry_ms, SESSION_WHY_OK);
 }
 
 bool session_server_settle(struct session_server *s, uint32_t lane, uint64_t number)
 {
         struct session_lane *l = &s->lanes[lane];
-        uint32_t *slot = &l->flight[number % SESSION_LANE_WINDOW];
 
         if (in_flight(l, number)) {
-                l->bytes -= *slot - 1;
-                l->frames--;
-                *slot = 0;
+                release(l, number);
                 return true;
         }
         if (s->outbox_epoch == 0 || number != l->next)

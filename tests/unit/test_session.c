@@ -272,6 +272,12 @@ static void test_a_pipeline_that_is_full_takes_a_submit_back(void **state)
         assert_int_equal(say_put(s, 0, 3, 10).why, SESSION_WHY_QUENCHED);
         assert_int_equal(say_put(s, 0, 2, 40).what, SESSION_SUBMIT);
         assert_false(session_server_settle(s, 0, 4));           /* too early: it will be told again */
+
+        assert_int_equal(say_put(s, 0, 3, 10).what, SESSION_SUBMIT);    /* a whole group is taken back */
+        assert_true(session_server_busy(s, 0, 2, BUSY_SPACE, 1000).number == 2);
+        assert_true(s->lanes[0].frames == 1 && s->lanes[0].bytes == 30);
+        assert_true(session_server_busy(s, 0, 3, BUSY_SPACE, 1000).number == 2);       /* of the same */
+        assert_int_equal(say_put(s, 0, 2, 40).what, SESSION_SUBMIT);
 }
 
 static void test_what_cannot_be_ends_the_session(void **state)
