@@ -73,8 +73,12 @@ static void say_hello(struct link *l)
 static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptRow *row, struct bytes signed_receipt)
 {
         Shuyi__Agent__SealedRow *sent;
-        int r = outbox_find(store_state(l->ag->store), a, row->lane, row->outbox_seq, &sent);
+        Shuyi__Agent__OutboxRow *box;
+        int r = outbox_get(store_state(l->ag->store), a, &box);
 
+        if (r < 0 || row->outbox_seq != outbox_first(box, row->lane))
+                return r < 0 ? r : 0;           /* answered before, or ahead of what was sent again: it comes in its turn */
+        r = outbox_find(store_state(l->ag->store), a, row->lane, row->outbox_seq, &sent);
         if (r <= 0)
                 return r;
         r = outbox_settle(l->ag, a, row->lane, row->outbox_seq);
@@ -112,7 +116,7 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
                 return;
         for (size_t i = 0; i < receipt->n_rows && l->settled_n < LINK_SETTLED_MAX; i++) {
                 item.row = receipt->rows[i];
-                if (item.row->lane >= SESSION_LANES || link_item(l, run_row, &item) < 0)
+                if (item.row->lane >= SESSION_LANES || link_item(l, run_row, &item) <= 0)
                         continue;
                 if (item.row->seq > l->seen_seq)
                         l->seen_seq = item.row->seq;
