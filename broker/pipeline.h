@@ -51,7 +51,7 @@ struct ticket {
         uint64_t seq;                   /* 0: no entry */
         struct wall_time accepted_at;
         struct digest leaf;
-        bool settled_before;            /* seq, code, leaf are those of an earlier entry */
+        bool settled_before;            /* answered as before: seq, code, leaf of an earlier entry, or an earlier refusal */
         enum busy busy;                 /* not 0: not taken after all; its lane goes back to it */
 };
 /* NULL: no memory. */

@@ -41,14 +41,44 @@ static bool answer_again(struct sequence *s, struct ticket *t)
         return true;
 }
 
+/* Does what was said of this lane before settle it?  Behind a number that was taken back it goes back, too; what was refused
+ * without an entry is refused again, whatever may have changed meanwhile: its sender holds that answer. */
+static bool answer_as_before(struct sequence *s, struct ticket *t)
+{
+        enum refusal before;
+
+        if (t->link == 0)
+                return false;
+        if (decided_is_behind(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq)) {
+                t->busy = BUSY_SPACE;
+                return true;
+        }
+        before = decided_find(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq);
+        if (before == ACCEPTED)
+                return false;
+        t->code = before;
+        t->detail = "";
+        t->settled_before = true;
+        metrics_inc(s->counts, M_REPEATED, 0);
+        return true;
+}
+
+static void remember_refusal(struct sequence *s, const struct ticket *t)
+{
+        int r = decided_refuse(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq, t->code);
+
+        if (r < 0)
+                broker_fail("sequence.decided", r);
+}
+
 static void handle(struct sequence *s, struct ticket *t)
 {
         sequence_need_group(s);
-        if (answer_again(s, t)) {
+        if (answer_again(s, t) || answer_as_before(s, t)) {
                 sequence_group_take(s, t);
                 return;
         }
-        if (t->again) {                         /* refused before without an entry: that was said once */
+        if (t->again) {                         /* long ago: nobody waits for it */
                 ticket_free(t);
                 return;
         }
@@ -58,6 +88,8 @@ static void handle(struct sequence *s, struct ticket *t)
                 sequence_step(s, t);
         if (t->seq > 0 && t->code == ACCEPTED && t->claim->kind->number == KIND_CLOCK)
                 clock_guard_state(&s->guard, s->fold.accepted_at, s->mono);
+        if (t->link > 0 && t->seq == 0 && t->code != ACCEPTED)
+                remember_refusal(s, t);
         sequence_count(s, t);
         sequence_group_take(s, t);
 }
@@ -299,8 +331,10 @@ int sequence_start(struct broker *b, const struct sequence_start *from, struct s
         s->trust_head_ns = 60000000000ull;
         s->group_bytes_max = segment - (64 << 10) < GROUP_BYTES_MAX ? (size_t)segment - (64 << 10) : GROUP_BYTES_MAX;
         s->signer = (struct system_signer){ b->domain, b->credential, secret_peek(b->keys.sign) };
-        r = quarantine_open(config_string(b->config, S_STORE_DIR), &s->quarantine, &kept_out);
+        s->decided = decided_new();
+        r = s->decided ? quarantine_open(config_string(b->config, S_STORE_DIR), &s->quarantine, &kept_out) : -ENOMEM;
         if (r < 0) {
+                decided_free(s->decided);
                 free(s);
                 return r;
         }
@@ -318,6 +352,7 @@ int sequence_start(struct broker *b, const struct sequence_start *from, struct s
         if (s->start_result < 0) {
                 pthread_join(s->thread, NULL);
                 quarantine_close(s->quarantine);
+                decided_free(s->decided);
                 r = s->start_result;
                 free(s);
                 return r;
@@ -340,6 +375,7 @@ void sequence_stop(struct sequence *s)
         pthread_join(s->thread, NULL);
         fold_close(&s->fold);
         quarantine_close(s->quarantine);
+        decided_free(s->decided);
         segment_batch_free(s->spare);
         free(s);
 }

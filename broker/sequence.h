@@ -7,6 +7,7 @@
 #include "broker/system.h"
 #include "broker/tally.h"
 #include "broker/turnstile.h"
+#include "common/decided.h"
 #include <semaphore.h>
 
 #define SEQUENCE_GROUP_GAP_NS 4000000ull        /* under load, between syncs: groups grow (LIMITS) */
@@ -18,6 +19,7 @@ struct sequence {
         struct fold fold;
         struct clock_guard guard;
         struct quarantine *quarantine;
+        struct decided *decided;        /* refusals told, numbers taken back: what no entry tells */
         struct system_signer signer;
         struct turnstile turnstile;
         struct tally tally;

@@ -152,6 +152,27 @@ static int index_group(struct sequence *s, struct group *g)
         return r;
 }
 
+/* An answer that an earlier group had settled already needs no room: it may go. */
+static bool told_before(const struct sequence *s, const struct ticket *t)
+{
+        if (!t->settled_before)
+                return false;
+        if (t->seq > 0)
+                return t->seq <= s->before.seq;
+        return decided_find(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq) != ACCEPTED;
+}
+
+static void send_back_again(struct sequence *s, struct ticket *t)
+{
+        int r = decided_back(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq);
+
+        if (r < 0)
+                broker_fail("sequence.decided", r);
+        decided_forget(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq);
+        t->busy = BUSY_SPACE;
+        t->seq = 0;
+}
+
 /* No room on the disk for the group: as if it had never been; its tickets go back to their senders. */
 static void take_back(struct sequence *s, struct group *g)
 {
@@ -169,8 +190,8 @@ static void take_back(struct sequence *s, struct group *g)
                         ticket_free(t);
                         continue;
                 }
-                t->busy = BUSY_SPACE;
-                t->seq = 0;
+                if (!told_before(s, t))
+                        send_back_again(s, t);
                 g->tickets[kept++] = t;
         }
         g->n = kept;
