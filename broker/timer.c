@@ -10,7 +10,7 @@ static void watch_space(struct broker *b)
 {
         struct space s;
         enum space_step step, map, before = (enum space_step)atomic_load(&b->space_step);
-        int r = space_read(config_string(b->config, S_STORE_DIR), (uint64_t)broker_setting(b, S_SPACE_LIMIT), &s);
+        int r = space_read(config_string(b->first_config, S_STORE_DIR), (uint64_t)broker_setting(b, S_SPACE_LIMIT), &s);
 
         if (r < 0) {
                 log_event(LOG_ERR, "space.read", log_errno("fault", r));
