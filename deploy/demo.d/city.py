@@ -188,5 +188,11 @@ class City:
             return False
 
     def stop(self):
+        """Ends all programs; what a sanitizer had to say of one is a failure."""
         for process in reversed(self.processes):
             process.stop()
+        for process in self.processes:
+            text = pathlib.Path(process.log).read_text(errors="replace") if pathlib.Path(process.log).exists() else ""
+            for mark in ("ThreadSanitizer", "AddressSanitizer", "LeakSanitizer", "runtime error:"):
+                if mark in text:
+                    raise Failed(f"{process.name}: {text[max(0, text.index(mark) - 200):][:4000]}")

@@ -353,7 +353,11 @@ def main():
             f"  SHUYI_AGENT={directory}/health/api.sock {a.build}/agent/cli/shuyi grant list\n"
             f"  curl http://127.0.0.1:{city.http_port}/metrics\nEnd it with: kill {' '.join(str(p.process.pid) for p in city.processes if p.alive())}")
         return code
-    city.stop()
+    try:
+        city.stop()
+    except Failed as fault:
+        say(f"\nDID NOT HOLD: {fault}")
+        code = 1
     if not a.dir and code == 0:
         shutil.rmtree(directory)
     return code
