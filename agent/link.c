@@ -16,7 +16,6 @@
 #include "common/macro.h"
 
 #define FRAMES_AT_ONCE 256
-#define JOBS_AT_ONCE 256
 #define CARE_MS 1000
 #define PACE_MS 4                               /* between commits under load */
 #define BUSY_WORK 16
@@ -52,167 +51,6 @@ int link_item(struct link *l, link_item_fn fn, const void *item)
                 return r;
         }
         return store_group_commit(l->ag->store) < 0 ? -EIO : r;
-}
-
-/* ---- jobs ---- */
-
-static int run_job(struct link *l, struct arena *a, const void *item)
-{
-        struct job *job = (struct job *)item;
-
-        return job->run(l->ag, a, job);
-}
-
-static void take_jobs(struct link *l)
-{
-        struct job *job = NULL;
-
-        for (int i = 0; i < JOBS_AT_ONCE && job_queue_take(&l->ag->jobs, 0, &job) > 0; i++) {
-                job->result = link_item(l, run_job, job);
-                job->next = NULL;
-                *l->jobs_end = job;
-                l->jobs_end = &job->next;
-                l->work++;
-        }
-}
-
-static void tell_jobs(struct link *l, int fault)
-{
-        struct job *job = l->jobs;
-
-        l->jobs = NULL;
-        l->jobs_end = &l->jobs;
-        while (job) {
-                struct job *next = job->next;
-
-                job->done(job, fault < 0 && job->result >= 0 ? fault : job->result);
-                job = next;
-        }
-}
-
-/* ---- reads ---- */
-
-static int run_read(struct agent *ag, struct arena *a, struct job *job)
-{
-        struct link_read *r = (struct link_read *)job;
-        Shuyi__V1__Read m = SHUYI__V1__READ__INIT;
-        struct link *l = ag->link;
-
-        (void)a;
-        if (l->session.phase != SESSION_SENDING)
-                return -ENOTCONN;
-        if (l->reads_n >= LINK_READS_MAX)
-                return -EBUSY;
-        r->number = ++l->next_read ? l->next_read : ++l->next_read;
-        m.number = r->number;
-        m.what = r->what;
-        m.limit = r->limit;
-        m.key = keep_binary(r->key);
-        m.after = keep_binary(r->after);
-        m.query = keep_binary(r->query);
-        m.need_seq = r->need_seq > l->seen_seq ? r->need_seq : l->seen_seq;     /* nobody reads behind what he was told */
-        if (link_send(l, FRAME_READ, &m.base) < 0)
-                return -ENOTCONN;
-        r->ag_link = l;
-        r->deadline.ns = l->mono.ns + LINK_READ_MS * 1000000ull;
-        return 0;
-}
-
-/* Asked: now it waits for its page.  It may wait even if this turn's commit failed, since it wrote nothing. */
-static void read_done(struct job *job, int result)
-{
-        struct link_read *r = (struct link_read *)job;
-
-        if (result < 0) {
-                r->answered(r, NULL, result);
-                return;
-        }
-        r->next = r->ag_link->reads;
-        r->ag_link->reads = r;
-        r->ag_link->reads_n++;
-}
-
-void link_read_init(struct link_read *r)
-{
-        r->job.run = run_read;
-        r->job.done = read_done;
-}
-
-/* ---- what follows a commit ---- */
-
-static int send_one(struct link *l, struct store_snapshot *snapshot, uint32_t lane, uint64_t number)
-{
-        Shuyi__V1__Put put = SHUYI__V1__PUT__INIT;
-        Shuyi__Agent__SealedRow *row;
-        int r;
-
-        arena_reset(l->item);
-        r = outbox_find(store_snapshot_state(snapshot), l->item, lane, number, &row);
-        if (r <= 0)
-                return r < 0 ? r : -ENOENT;
-        if (!session_client_put(&l->session, lane, number, (uint32_t)row->envelope.len, l->mono))
-                return 0;
-        put.lane = lane;
-        put.outbox_epoch = l->session.outbox_epoch;
-        put.outbox_seq = number;
-        put.envelope = row->envelope;
-        r = link_send(l, FRAME_PUT, &put.base);
-        arena_reset(l->frames);
-        if (r == 0)
-                metrics_inc(l->ag->block, M_SENT, 0);
-        return r < 0 ? r : 1;
-}
-
-static void send_frames(struct link *l)
-{
-        _cleanup_(store_snapshot_closep) struct store_snapshot *snapshot = NULL;
-        uint64_t number;
-
-        for (uint32_t lane = 0; lane < SESSION_LANES; lane++)
-                while (session_client_next(&l->session, lane, l->mono, &number)) {
-                        int r = snapshot ? 0 : store_snapshot_open(l->ag->store, &snapshot);
-
-                        if (r == 0)
-                                r = send_one(l, snapshot, lane, number);
-                        if (r < 0)
-                                log_event(LOG_ERR, "link.send", log_u64("lane", lane), log_u64("outbox_seq", number), log_errno("fault", r));
-                        if (r <= 0)
-                                break;
-                }
-}
-
-static int extend_lanes(struct link *l)
-{
-        _cleanup_(store_snapshot_closep) struct store_snapshot *snapshot = NULL;
-        Shuyi__Agent__OutboxRow *box;
-        int r = store_snapshot_open(l->ag->store, &snapshot);
-
-        arena_reset(l->item);
-        if (r == 0)
-                r = outbox_get(store_snapshot_state(snapshot), l->item, &box);
-        if (r < 0)
-                return r;
-        for (uint32_t lane = 0; lane < SESSION_LANES; lane++)
-                session_client_extend(&l->session, lane, outbox_next(box, lane));
-        metrics_set(l->ag->metrics, M_TAKEN, 0, box->taken_records);
-        metrics_set(l->ag->metrics, M_TAKEN_BYTES, 0, box->taken_bytes);
-        return 0;
-}
-
-static void release(struct link *l)
-{
-        Shuyi__V1__ParcelAck ack = SHUYI__V1__PARCEL_ACK__INIT;
-
-        for (unsigned i = 0; i < l->settled_n; i++)
-                session_client_settle(&l->session, l->settled[i].lane, l->settled[i].number);
-        if (extend_lanes(l) == 0)
-                send_frames(l);
-        if (l->parcel_kept && session_client_ack(&l->session, l->parcel_kept)) {
-                ack.number = l->parcel_kept;
-                link_send(l, FRAME_PARCEL_ACK, &ack.base);
-        }
-        if (l->opened)
-                queue_try_push(l->ag->opened, l);
 }
 
 static struct session_timing timing = SESSION_TIMING_DEFAULT;
@@ -280,9 +118,9 @@ static void end_turn(struct link *l)
                 if (start_over(l) < 0)
                         log_event(LOG_CRIT, "link.store_unreadable");
         } else {
-                release(l);
+                link_release(l);
         }
-        tell_jobs(l, r);
+        link_tell_jobs(l, r);
 }
 
 /* ---- care ---- */
@@ -418,7 +256,7 @@ static void turn(struct link *l)
         open_socket(l);
         take_frames(l);
         link_on_tick(l);
-        take_jobs(l);
+        link_take_jobs(l);
         care(l);
         if (inbox_waits(l->inbox))
                 link_item(l, run_waiting, NULL);
@@ -523,16 +361,6 @@ int link_start(struct agent *ag, struct link **ret)
         return 0;
 }
 
-/* Nothing more is handed over from here on: who tries is told so. */
-static void cancel_jobs(struct link *l)
-{
-        struct job *job = NULL;
-
-        job_queue_close(&l->ag->jobs);
-        while (job_queue_take(&l->ag->jobs, 0, &job) > 0)
-                job->done(job, -ECANCELED);
-}
-
 void link_stop(struct link *l)
 {
         if (!l)
@@ -541,7 +369,7 @@ void link_stop(struct link *l)
                 eventfd_write(l->stop_fd, 1);
                 pthread_join(l->thread, NULL);
         }
-        cancel_jobs(l);
+        link_cancel_jobs(l);
         store_abort(l->ag->store);
         link_client_close(l->client);
         link_context_free(l->context);

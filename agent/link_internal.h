@@ -1,4 +1,4 @@
-/* link_internal: what link.c (the turns) and link_frames.c (what the broker says) share. */
+/* link_internal: what the files of the link thread share: link.c (the turns), link_frames.c (what the broker says), link_jobs.c, link_out.c. */
 #pragma once
 #include <pthread.h>
 
@@ -53,6 +53,14 @@ int link_begin(struct link *l);
 typedef int (*link_item_fn)(struct link *l, struct arena *a, const void *item);
 int link_item(struct link *l, link_item_fn fn, const void *item);
 
+/* link_jobs.c */
+void link_take_jobs(struct link *l);
+void link_tell_jobs(struct link *l, int fault); /* of this turn; a fault of the commit undid them all */
+void link_cancel_jobs(struct link *l);
+/* link_out.c */
+void link_release(struct link *l);
+
+/* link_frames.c */
 void link_on_event(struct link *l, enum link_event e, unsigned zap_status);
 void link_on_frame(struct link *l, struct bytes body);
 void link_on_tick(struct link *l);

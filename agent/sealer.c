@@ -8,6 +8,7 @@
 #include "agent/plan.h"
 #include "agent/replica.h"
 #include "agent/rewind.h"
+#include "agent/taken.h"
 #include "agent/view.h"
 #include "common/log.h"
 #include "common/record.h"
@@ -120,85 +121,6 @@ static int view_put(struct sealer *s, struct arena *a, const struct digest *stre
         return keep_put(s->ag->store, a, &k, &v->base);
 }
 
-/* ---- what waits for a view ---- */
-
-struct waiting { struct flow_batch batch; bool more; uint64_t last; };
-
-static int look(struct sealer *s, struct arena *a, const Shuyi__Agent__ViewRow *v, struct waiting *ret)
-{
-        struct agent_key prefix = agent_key_u32(agent_key(AGENT_TAKEN), v->number), from = outbox_taken_key(v->number, v->sealed_to + 1);
-        Shuyi__Agent__TakenRow *row;
-        struct bytes key, value;
-        int r;
-
-        *ret = (struct waiting){ .last = v->sealed_to };
-        while ((r = keep_next(store_state(s->ag->store), &prefix, &from, &key, &value)) > 0) {
-                r = keep_decode(a, value, &shuyi__agent__taken_row__descriptor, &row);
-                if (r < 0)
-                        return r;
-                if (flow_batch_full(&ret->batch) || !flow_batch_add(&ret->batch, row->record_bytes)) {
-                        ret->more = true;
-                        return 0;
-                }
-                ret->last = get_be64(key.p + prefix.n);
-                from = keep_after(key);
-        }
-        return r;
-}
-
-/* One taken record as this view sees it; {0}: it breaks the entry and is left out. */
-static int cut_one(struct sealer *s, struct arena *a, const struct planned *p, const Shuyi__Agent__ViewRow *v, const Shuyi__Agent__TakenRow *row,
-                   int32_t today, struct bytes *ret, uint64_t *ret_changed_at)
-{
-        struct bytes plain;
-        const char *why = NULL;
-        uint32_t item = 0;
-        Shuyi__V1__Record *r;
-        struct id push;
-
-        *ret = (struct bytes){ 0 };
-        if (!bytes_copy_exact(keep_bytes(row->push), push.b, ID_BYTES))
-                return -EBADMSG;
-        if (!vault_unseal(s->ag->vault, a, outbox_taken_what(a, &push, row->index), keep_bytes(row->record), &plain))
-                return arena_failed(a) ? -ENOMEM : -EBADMSG;
-        *ret = view_cut(a, p->entry, v->items, v->n_items, plain, today, &why, &item);
-        if (!ret->p) {
-                log_event(LOG_ERR, "sealer.record_left_out", log_id("push", &push), log_u64("index", row->index), log_str("why", why), log_u64("item", item));
-                return arena_failed(a) ? -ENOMEM : 0;
-        }
-        r = message_parse(a, &shuyi__v1__record__descriptor, *ret);
-        *ret_changed_at = r ? r->changed_at : 0;
-        return 0;
-}
-
-static int gather(struct sealer *s, struct arena *a, const struct planned *p, const Shuyi__Agent__ViewRow *v, uint64_t last, struct wall_time now,
-                  struct bytes *records, size_t *ret_n, uint64_t *ret_oldest)
-{
-        struct agent_key prefix = agent_key_u32(agent_key(AGENT_TAKEN), v->number), from = outbox_taken_key(v->number, v->sealed_to + 1);
-        int32_t today = times_shanghai_day(now);
-        Shuyi__Agent__TakenRow *row;
-        struct bytes key, value;
-        int r;
-
-        *ret_oldest = UINT64_MAX;
-        while ((r = keep_next(store_state(s->ag->store), &prefix, &from, &key, &value)) > 0 && get_be64(key.p + prefix.n) <= last) {
-                uint64_t changed_at = 0;
-
-                r = keep_decode(a, value, &shuyi__agent__taken_row__descriptor, &row);
-                if (r > 0)
-                        r = cut_one(s, a, p, v, row, today, &records[*ret_n], &changed_at);
-                if (r < 0)
-                        return r;
-                from = keep_after(key);
-                if (!records[*ret_n].p)
-                        continue;
-                (*ret_n)++;
-                if (changed_at < *ret_oldest)
-                        *ret_oldest = changed_at;
-        }
-        return r < 0 ? r : 0;
-}
-
 /* ---- sealing ---- */
 
 static int put_link(struct sealer *s, struct arena *a, const struct planned *p, Shuyi__Agent__ViewRow *v, Shuyi__Agent__SealedRow *row)
@@ -233,7 +155,7 @@ static int emit_epoch(struct sealer *s, struct arena *a, struct planned *p, Shuy
         return put_link(s, a, p, v, &row);
 }
 
-static int emit_update(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, const struct waiting *w, struct wall_time now)
+static int emit_update(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, const struct taken_waiting *w, struct wall_time now)
 {
         struct chain c = chain_of(s, a, p, v, now);
         struct bytes *records = ARENA_ARRAY(a, struct bytes, RECORDS_MAX + 1);
@@ -244,7 +166,7 @@ static int emit_update(struct sealer *s, struct arena *a, struct planned *p, Shu
 
         if (!records)
                 return -ENOMEM;
-        r = gather(s, a, p, v, w->last, now, records, &n, &oldest);
+        r = taken_gather(s->ag, a, p->entry, v, w->last, now, records, &n, &oldest);
         if (r < 0)
                 return r;
         v->sealed_to = w->last;
@@ -283,7 +205,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
 {
         Shuyi__Agent__ViewRow *v;
         struct flow_waiting f = { .credit = credit->open && credit->frames > 0 };
-        struct waiting w;
+        struct taken_waiting w;
         int r = view_find(s, a, p, &v);
 
         if (r < 0 || v->refused || !f.credit)
@@ -294,7 +216,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
         }
         if (v->stale || v->view_epoch == 0 || !view_audience_is(&p->group, v->audience, v->n_audience))
                 return emit_epoch(s, a, p, v, now);
-        r = look(s, a, v, &w);
+        r = taken_look(s->ag, a, v, &w);
         if (r < 0)
                 return r;
         if (w.batch.records && !p->waiting_since.ns)
