@@ -36,8 +36,12 @@ def core(parts, e):
     return cost(envelope(parts, e), e, cores(parts, 3))
 
 
-def full(parts, e):
+FULL_RECORDS = 256              # an envelope of the agent's, under load
+
+
+def full(parts):
     """And at both ends JSON, encryption at rest in and out, and two passes through the agent's store (taken and sealed; link and opened)."""
+    e = FULL_RECORDS
     edge = e * (parts["json_record_1k"] / 2 + 2 * parts["seal_1k"] + 2 * parts["store_record"])
     provider, broker, consumer = envelope(parts, e)
     return cost((provider + edge, broker, consumer + edge), e, cores(parts, 4))
