@@ -97,11 +97,46 @@ static int csv_row(char **at, char *end, char *fields[COLUMNS_MAX])
         return n;
 }
 
+/* Names once each: a second column of one name would take the place of the first. */
+static bool header_good(char *const *names, int n)
+{
+        for (int i = 0; i < n; i++) {
+                if (!*names[i])
+                        return false;
+                for (int k = 0; k < i; k++)
+                        if (strcmp(names[i], names[k]) == 0)
+                                return false;
+        }
+        return n > 0;
+}
+
+/* The fields of a row by their columns; NULL: one of them is not UTF-8. */
+static json_t *csv_values(char *const *names, char *const *fields, int n)
+{
+        json_t *values = json_object();
+
+        for (int i = 0; i < n; i++)
+                if (json_object_set_new(values, names[i], *fields[i] ? json_string(fields[i]) : json_null()) < 0) {
+                        json_decref(values);
+                        return NULL;
+                }
+        return values;
+}
+
 static int push_csv(struct push *p, char *text, char *end)
 {
         char *names[COLUMNS_MAX], *fields[COLUMNS_MAX];
-        int columns = csv_row(&text, end, names), line = 1, code = CLI_OK;
+        int columns, line = 1, code = CLI_OK;
 
+        if (memchr(text, 0, (size_t)(end - text))) {
+                cli_error("a NUL byte in the file");
+                return CLI_FAILED;
+        }
+        columns = csv_row(&text, end, names);
+        if (!header_good(names, columns)) {
+                cli_error("line 1 must name the columns, each once");
+                return CLI_FAILED;
+        }
         while (code == CLI_OK && text < end) {
                 int n = csv_row(&text, end, fields);
                 line++;
@@ -109,9 +144,11 @@ static int push_csv(struct push *p, char *text, char *end)
                         cli_error("line %d has %d fields, not %d", line, n, columns);
                         return CLI_FAILED;
                 }
-                json_t *values = json_object();
-                for (int i = 0; i < n; i++)
-                        json_object_set_new(values, names[i], *fields[i] ? json_string(fields[i]) : json_null());
+                json_t *values = csv_values(names, fields, n);
+                if (!values) {
+                        cli_error("line %d is not UTF-8", line);
+                        return CLI_FAILED;
+                }
                 code = add_record(p, json_pack("{s:s, s:s, s:o}", "op", "UPSERT", "changed_at", p->changed_at, "values", values));
         }
         return code;
