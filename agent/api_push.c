@@ -178,7 +178,7 @@ static void push_done(struct job *job, int result)
         if (result < 0)
                 api_fault(&reply, "push", result);
         else if (j->answer == OUTBOX_CONFLICT)
-                api_problem(&reply, 422, NULL, "this Idempotency-Key was used with another body", "use a new key for a new push");
+                api_problem(&reply, 422, refusal_text(E_REPLAY)->code, "this Idempotency-Key was used with another body", "use a new key for a new push");
         else if (j->answer == OUTBOX_FULL) {
                 api_refuse(&reply, 429, E_QUOTA, "what waits for the center has reached the quota");
                 reply.retry_after_s = QUOTA_RETRY_S;
@@ -234,7 +234,7 @@ static bool take_key(struct http_request *rq, struct http_reply *reply, struct p
         if (!key)
                 return true;
         if (!*key || strlen(key) > KEY_MAX) {
-                api_problem(reply, 400, NULL, "malformed Idempotency-Key", "1 to 255 characters");
+                api_problem(reply, 400, refusal_text(E_FORM)->code, "malformed Idempotency-Key", "1 to 255 characters");
                 return false;
         }
         j->idempotency = DIGEST_OF(CTX_STORAGE, bytes_str("push"), bytes_str(j->push.resource), bytes_of("", 1), bytes_str(key));
