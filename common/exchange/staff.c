@@ -300,6 +300,14 @@ static enum refusal revoke_fits(struct turn *t, void *matter)
         return word_known(LIST_revoke_reason, b->reason) ? ACCEPTED : turn_refuse(t, G_REASON, "reason");
 }
 
+/* The broker's own key is the root's to end: without it the exchange stands still. */
+static enum refusal not_the_broker(struct turn *t, void *matter)
+{
+        const struct staff_matter *m = matter;
+
+        return m->credential->subject->kind == SUBJECT_BROKER ? turn_refuse(t, E_ROLE, "broker") : ACCEPTED;
+}
+
 static void end_one(struct turn *t, struct bytes id)
 {
         const Shuyi__V1__CredentialRow *row = admission_row(t, id);
@@ -356,7 +364,7 @@ static const struct rule rules[] = {
         { IN(STAFF_FILED),   KIND_STAFF_RETURN, BY_SEC_ADMIN, { defects_named },                         STAFF_RETURNED, return_write, "SM-STAFF 3", "ZS 33(3)" },
         { IN(STAFF_PUBLISHED), KIND_STAFF_CHANGE, BY_OFFICER, { filing_complete, change_fits, key_request_fits },
                                                                                                          0,              file_write,   "SM-STAFF 4", "ZS 33(3)" },
-        { IN(STAFF_PUBLISHED), KIND_REVOKE,     BY_OFFICER_OR_SEC_ADMIN, { revoke_fits },                0,              revoke_write, "SM-STAFF 5", "ZS 33(3)" },
+        { IN(STAFF_PUBLISHED), KIND_REVOKE,     BY_OFFICER_OR_SEC_ADMIN, { not_the_broker, revoke_fits }, 0,              revoke_write, "SM-STAFF 5", "ZS 33(3)" },
         { IN(STAFF_PUBLISHED), KIND_REVOKE,     BY_ROOT,      { revoke_fits },                           0,              revoke_write, "SM-STAFF 5", "DESIGN 14" },
 };
 

@@ -381,6 +381,15 @@ static void the_root_can_revoke_the_registrar(void **state)
         assert_refusal(city_act(c, &act).code, ACCEPTED);
 }
 
+/* A registrar's stolen key is not to stop the exchange: without the broker's own no head can be signed. */
+static void the_brokers_key_is_the_roots_to_end(void **state)
+{
+        _cleanup_(city_freep) struct city *c = city_founded();
+
+        assert_refusal(revoke(c, c->broker, c->sec_admin, ROLE_SEC_ADMIN, REVOKE_COMPROMISED, 0).code, E_ROLE);
+        city_trust_head(c);
+}
+
 /* ---- R-008 ---- */
 
 static void test_R_006_offices_and_staff_lie_open_in_the_registry(void **state)
@@ -456,6 +465,7 @@ int main(void)
                 cmocka_unit_test(a_revocation_writes_a_constant_number_of_rows),
                 cmocka_unit_test(a_revoked_agents_link_carries_nothing),
                 cmocka_unit_test(the_root_can_revoke_the_registrar),
+                cmocka_unit_test(the_brokers_key_is_the_roots_to_end),
                 cmocka_unit_test(test_R_006_offices_and_staff_lie_open_in_the_registry),
                 cmocka_unit_test(test_R_007_roles_kept_apart_are_not_one_persons),
                 cmocka_unit_test(test_R_008_two_credentials_of_one_person_are_one_person),
