@@ -263,6 +263,8 @@ static enum refusal seal_key_fits(struct turn *t, void *matter)
                 return turn_refuse(t, G_FIELD, "seal_key");
         if (body->not_after <= t->now.ms || body->not_after > t->intent->created_at + SEAL_KEY_MAX_MS)
                 return turn_refuse(t, G_FIELD, "not_after");
+        if (body->not_after < ((struct registry_matter *)matter)->agent->seal_not_after)
+                return turn_refuse(t, G_FIELD, "not_after");    /* an older one, told again, does not come back */
         return admission_check_key(t, &body->seal_key, "seal_key");     /* nobody's key for another use */
 }
 

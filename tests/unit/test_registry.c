@@ -254,6 +254,17 @@ static void an_agent_publishes_a_seal_key_for_30_days(void **state)
         assert_int_equal(row->link, 1);
 }
 
+/* A broker that tells an old SEAL_KEY again does not bring back a key whose secret may be gone, or known. */
+static void a_seal_key_is_followed_by_one_that_ends_later(void **state)
+{
+        _cleanup_(city_freep) struct city *c = city_founded();
+        const uint8_t old[32] = { 1 }, fresh[32] = { 2 };
+
+        assert_refusal(seal_key(c, c->authority_agent, old, 32, c->now.ms + 2 * DAY_MS).code, ACCEPTED);
+        assert_refusal(seal_key(c, c->authority_agent, fresh, 32, c->now.ms + 3 * DAY_MS).code, ACCEPTED);
+        assert_refusal(seal_key(c, c->authority_agent, old, 32, c->now.ms + 2 * DAY_MS).code, G_FIELD);
+}
+
 static void nobody_speaks_for_an_agent_over_another_link(void **state)
 {
         _cleanup_(city_freep) struct city *c = city_founded();
@@ -278,6 +289,7 @@ int main(void)
                 cmocka_unit_test(the_roots_acts_travel_over_the_authoritys_link),
                 cmocka_unit_test(an_anchor_follows_by_one),
                 cmocka_unit_test(an_agent_publishes_a_seal_key_for_30_days),
+                cmocka_unit_test(a_seal_key_is_followed_by_one_that_ends_later),
                 cmocka_unit_test(nobody_speaks_for_an_agent_over_another_link),
         };
 

@@ -77,7 +77,7 @@ static void publish_seal_key(struct transfer *t)
         Shuyi__V1__SealKeyBody body = SHUYI__V1__SEAL_KEY_BODY__INIT;
 
         body.seal_key = keep_binary(bytes_of(t->consumer.self.seal_key, 32));
-        body.not_after = t->m->c->now.ms + 20 * DAY_MS;
+        body.not_after = t->m->c->now.ms + 30 * DAY_MS;
         city_must(t->m->c, &(struct city_act){ .kind = KIND_SEAL_KEY, .body = &body.base, .by = { { t->m->health_agent, ROLE_AGENT } } });
 }
 
