@@ -242,7 +242,7 @@ void admission_end(struct turn *t, struct bytes id, enum trust_status status, ui
         row->superseded_by = field_of_bytes(by);
         row->revoke_reason = reason;
         row->suspect_since_seq = suspect_since_seq;
-        row->revoked_at = status == STATUS_REVOKED ? t->now.ms : 0;
+        row->revoked_at = t->now.ms;
         turn_put_row(t, TURN_KEY(t, TABLE_CREDENTIAL, id), &row->base);
         turn_trust(t, status == STATUS_REVOKED ? TRUST_REVOCATION : TRUST_CREDENTIAL, id, status);
         turn_wake(t, WAKE_DIRECTORY, (struct bytes){ 0 });

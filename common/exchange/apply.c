@@ -170,7 +170,7 @@ static enum refusal run_row(struct turn *t, const struct machine *m)
         return ACCEPTED;
 }
 
-enum refusal apply_act(struct turn *t)
+static enum refusal act(struct turn *t)
 {
         const struct machine *m = machine_of_kind(t->claim->kind->number);
         enum refusal r = m ? signers_resolve(t) : turn_refuse(t, E_NOT_YET, t->claim->kind->row);
@@ -178,19 +178,33 @@ enum refusal apply_act(struct turn *t)
         return r == ACCEPTED && t->fault == 0 ? run_row(t, m) : r;
 }
 
-static enum refusal decide(struct turn *t)
+/* Checks 2 and 3 in their order; lanes are the broker's alone. */
+static enum refusal check_act(struct turn *t)
 {
         static enum refusal (*const checks[])(struct turn *t) = {
                 check_lane, check_times, repetition_check_lane, repetition_check_id, check_domain, check_policy, check_later,
         };
+        enum refusal r = ACCEPTED;
 
-        for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-                enum refusal r = checks[i](t);
+        for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && r == ACCEPTED && t->fault == 0; i++)
+                r = checks[i](t);
+        return r;
+}
 
-                if (r != ACCEPTED || t->fault < 0)
-                        return r;
-        }
-        return apply_act(t);
+static enum refusal decide(struct turn *t)
+{
+        enum refusal r = check_act(t);
+
+        return r == ACCEPTED && t->fault == 0 ? act(t) : r;
+}
+
+enum refusal apply_again(struct turn *t)
+{
+        enum refusal r = decide(t);
+
+        if (r == ACCEPTED && t->fault == 0)
+                repetition_settle(t, r);
+        return r;
 }
 
 /* ---- one evaluation ---- */

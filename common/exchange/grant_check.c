@@ -174,6 +174,12 @@ static enum refusal check_both(struct rows *rows, const struct policy *policy, c
         return no;
 }
 
+/* What a person signs holds until a day that it names: a decision kept back until later is none. */
+static bool in_time(const struct claim *decision, struct wall_time at)
+{
+        return decision->intent->expires_at > at.ms;
+}
+
 static bool claims_fit(const struct claim *request, const struct claim *decision)
 {
         uint16_t kind = decision->kind->number;
@@ -194,6 +200,8 @@ int grant_check(struct state state, struct arena *a, const struct claim *request
 
         if (policy)
                 no = claims_fit(request, decision) ? check_both(&rows, policy, request, decision, at, &row) : E_NOT_FOUND;
+        if (no == ACCEPTED && !in_time(decision, at))
+                no = E_FORM;
         if (rows.fault)
                 return rows.fault;
         if (no == ACCEPTED && (!row || arena_failed(a)))

@@ -87,11 +87,10 @@ static bool has_role(const Shuyi__V1__Subject *s, enum role role)
         return false;
 }
 
-/* Replaced or suspended since is not against it: the person signed while it was in force, as apply saw at that entry. */
+/* Replaced, revoked or suspended since is not against it: the person signed while it was in force, as apply saw at that entry. */
 static bool status_stood(const Shuyi__V1__CredentialRow *row, struct wall_time at)
 {
-        return row->status == STATUS_ACTIVE || row->status == STATUS_SUPERSEDED || row->status == STATUS_SUSPENDED ||
-               (row->status == STATUS_REVOKED && row->revoked_at > at.ms);
+        return row->status == STATUS_ACTIVE || row->status == STATUS_SUSPENDED || row->revoked_at > at.ms;
 }
 
 enum refusal signer_stands(struct rows *rows, const struct signer *s, const char *department, struct wall_time at, struct id *ret_person)

@@ -114,6 +114,7 @@ static bool kept(struct bytes key)
         case TABLE_TRUST:
         case TABLE_TRUST_MAP:
         case TABLE_BUCKET:
+        case TABLE_IDEM:                        /* an act that is told again is known by it, however old */
                 return true;
         default:
                 return false;
@@ -229,43 +230,32 @@ static bool came_out(struct turn *t, const Shuyi__V1__TrustRecord *record)
         return turn_get(t, TURN_KEY(t, TABLE_TRUST, turn_u64(t, record->trust_seq)), &own) && bytes_equal(own, packed);
 }
 
-/* Public acts: the registry, the settings, the catalog. */
+/* Public acts: the registry, the settings, the catalog; and what persons do to a grant that this agent has. */
 static enum refusal judge_act(struct turn *t, const Shuyi__V1__TrustRecord *record, const struct claim *related)
 {
         enum refusal r;
 
-        if (strcmp(t->intent->domain, t->meta->domain) != 0)
-                return turn_refuse(t, E_DOMAIN, "domain");
         r = bring_related(t, related, record);
         if (r == ACCEPTED)
-                r = apply_act(t);
+                r = apply_again(t);
         if (r == ACCEPTED && t->fault == 0 && !came_out(t, record))
                 r = turn_refuse(t, E_FORM, "record");
         return r;
 }
 
-/* A freeze by an act that is not public: the flag alone. */
-static void note_frozen(struct turn *t, const Shuyi__V1__TrustRecord *record)
+/* A freeze by an act that is not public (a reply that says R_SECRET): the flag alone, and to the safe side only. */
+static enum refusal note_frozen(struct turn *t, const Shuyi__V1__TrustRecord *record)
 {
         struct bytes key = TURN_KEY(t, TABLE_MATTER, bytes_of_field(record->object));
         Shuyi__V1__MatterRow *row = turn_get_row(t, key, &shuyi__v1__matter_row__descriptor);
 
-        if (!row)
-                return;
-        row->frozen = record->status == STATUS_FROZEN;
-        turn_put_row(t, key, &row->base);
-}
-
-static enum grant_state grant_state_of(uint32_t status)
-{
-        switch (status) {
-        case STATUS_ACTIVE:
-                return GRANT_ACTIVE;
-        case STATUS_SUSPENDED:
-                return GRANT_SUSPENDED;
-        default:
-                return GRANT_ENDED;
+        if (record->status != STATUS_FROZEN)
+                return turn_refuse(t, E_NOT_FOUND, "envelope");
+        if (row) {
+                row->frozen = true;
+                turn_put_row(t, key, &row->base);
         }
+        return ACCEPTED;
 }
 
 static bool opens_grant(const struct claim *c)
@@ -273,50 +263,82 @@ static bool opens_grant(const struct claim *c)
         return c && (c->kind->number == KIND_GET || c->kind->number == KIND_CONSENT || c->kind->number == KIND_CONSENT_PART);
 }
 
-/* A grant is derived by its parties, never asserted; later records change its state. */
-static void note_grant(struct turn *t, const Shuyi__V1__TrustRecord *record, const struct claim *related, struct trust_outcome *ret)
+static bool moves_grant(const struct claim *c)
+{
+        return c && (c->kind->number == KIND_GRANT_SUSPEND || c->kind->number == KIND_GRANT_RESUME || c->kind->number == KIND_GRANT_TERMINATE ||
+                     c->kind->number == KIND_GRANT_END);
+}
+
+/* A grant is derived by its parties, never asserted. */
+static void derive_grant(struct turn *t, struct bytes key, const struct claim *related, struct trust_outcome *ret)
+{
+        struct grant_facts facts = { .row = NULL };
+        int r = grant_check(t->state, t->arena, related, t->claim, t->now, &ret->grant, &facts);
+
+        if (r < 0)
+                t->fault = t->fault ? t->fault : r;
+        else if (ret->grant == ACCEPTED)
+                turn_put_row(t, key, &facts.row->base);
+}
+
+/* Stopped or ended by what is not shown (its time, a withdrawn application): believed, since nothing flows by it.  Nothing
+ * but a person's act gives a grant back. */
+static enum refusal stop_grant(struct turn *t, struct bytes key, Shuyi__V1__GrantRow *row, uint32_t status)
+{
+        if (status == STATUS_ACTIVE)
+                return turn_refuse(t, E_NOT_FOUND, "envelope");
+        if (row->state == GRANT_ACTIVE || row->state == GRANT_SUSPENDED)
+                row->state = status == STATUS_SUSPENDED ? GRANT_SUSPENDED : GRANT_ENDED;
+        turn_put_row(t, key, &row->base);
+        return ACCEPTED;
+}
+
+static enum refusal take_grant(struct turn *t, const Shuyi__V1__TrustRecord *record, const struct claim *related, struct trust_outcome *ret)
 {
         struct bytes key = TURN_KEY(t, TABLE_GRANT, bytes_of_field(record->object));
         Shuyi__V1__GrantRow *row = turn_get_row(t, key, &shuyi__v1__grant_row__descriptor);
-        struct grant_facts facts = { .row = NULL };
+        enum refusal r = ACCEPTED;
 
-        if (!row && opens_grant(t->claim) && bytes_equal(bytes_of_field(record->object), bytes_digest(&t->claim->header_digest))) {
-                int r = grant_check(t->state, t->arena, related, t->claim, t->now, &ret->grant, &facts);
-
-                if (r < 0)
-                        t->fault = t->fault ? t->fault : r;
-                row = ret->grant == ACCEPTED ? facts.row : NULL;
-        }
-        if (!row)
-                return;
-        row->state = grant_state_of(record->status);
-        turn_put_row(t, key, &row->base);
+        if (row && moves_grant(t->claim))
+                return judge_act(t, record, related);
+        if (row)
+                r = stop_grant(t, key, row, record->status);
+        else if (record->status == STATUS_ACTIVE && opens_grant(t->claim) &&
+                 bytes_equal(bytes_of_field(record->object), bytes_digest(&t->claim->header_digest)))
+                derive_grant(t, key, related, ret);
+        if (r == ACCEPTED)
+                turn_put_trust(t, record);
+        return r;
 }
 
 static enum refusal take(struct turn *t, const Shuyi__V1__TrustRecord *record, const struct claim *related, struct trust_outcome *ret)
 {
+        enum refusal r = ACCEPTED;
+
         if (t->claim && public_act(record, t->claim))
                 return judge_act(t, record, related);
         switch (record->kind) {
         case TRUST_CATALOG:
-                note_frozen(t, record);
+                r = note_frozen(t, record);
                 break;
         case TRUST_GRANT:
-                note_grant(t, record, related, ret);
-                break;
+                return take_grant(t, record, related, ret);
         case TRUST_VIEW_EPOCH:
                 break;
         default:
                 return turn_refuse(t, E_NOT_FOUND, "envelope");
         }
-        turn_put_trust(t, record);
-        return ACCEPTED;
+        if (r == ACCEPTED)
+                turn_put_trust(t, record);
+        return r;
 }
 
 static enum refusal check_record(struct turn *t, const Shuyi__V1__TrustRecord *record)
 {
         if (!record_wellformed(record) || record->trust_seq != t->meta->trust_seq + 1 || record->seq < t->meta->seq)
                 return turn_refuse(t, E_FORM, "trust_seq");
+        if (t->now.ms < t->meta->accepted_at)
+                return turn_refuse(t, E_FORM, "accepted_at");   /* nobody's act is put before the revocation that ended him */
         if (t->claim && !bytes_equal(bytes_of_field(record->header_digest), bytes_digest(&t->claim->header_digest)))
                 return turn_refuse(t, E_FORM, "header_digest");
         return ACCEPTED;

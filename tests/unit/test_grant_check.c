@@ -148,6 +148,39 @@ static void what_was_signed_before_a_revocation_stands_and_after_it_does_not(voi
         assert_refusal(use, E_CRED);
 }
 
+/* The key that a person laid aside opens nothing from then on: no broker can have it sign later. */
+static void a_replaced_key_stands_for_what_it_signed_before(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct party *fresh = city_party(m->c, "zhang-fresh", CITY_HEALTH, SUBJECT_PERSON);
+        const struct claim *get = claim_of(m, asking(m, KIND_GET, market_ask(m, market_publish(m, market_open_entry(m))), m->health_user, m->health_approver));
+        Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
+        const uint32_t roles[] = { ROLE_USER };
+        struct wall_time before = m->c->now;
+        struct grant_facts facts;
+        struct digest filed;
+
+        city_pass(m->c, 60000);
+        fresh->id = m->health_user->id;
+        i.object = field_of_bytes(bytes_digest(&m->health_user->credential));
+        filed = city_must(m->c, &(struct city_act){ .kind = KIND_STAFF_CHANGE, .intent = &i, .body = &city_file_body(m->c, fresh, roles, 1)->base,
+                                                    .by = { { m->health_officer, ROLE_DATA_OFFICER } } }).digest;
+        assert_refusal(city_accept(m->c, &filed, city_sign_credential(m->c, fresh, city_credential(m->c, fresh, roles, 1, m->c->sec_admin), m->c->sec_admin)).code, ACCEPTED);
+        assert_refusal(check(m, NULL, get, before, &facts), ACCEPTED);
+        assert_refusal(check(m, NULL, get, m->c->now, &facts), E_CRED);
+}
+
+/* A decision that was kept back until after the day that its signers named. */
+static void a_decision_is_good_until_it_expires(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        const struct claim *get = claim_of(m, asking(m, KIND_GET, market_ask(m, market_publish(m, market_open_entry(m))), m->health_user, m->health_approver));
+        struct grant_facts facts;
+
+        assert_refusal(check(m, NULL, get, (struct wall_time){ get->intent->expires_at - 1 }, &facts), ACCEPTED);
+        assert_refusal(check(m, NULL, get, (struct wall_time){ get->intent->expires_at }, &facts), E_FORM);
+}
+
 static void before_a_policy_there_is_no_grant(void **state)
 {
         _cleanup_(market_freep) struct market *m = market_new();
@@ -261,6 +294,8 @@ int main(void)
                 cmocka_unit_test(a_consent_in_part_gives_the_row_that_apply_wrote),
                 cmocka_unit_test(test_R_008_what_the_signatures_do_not_say_is_no_grant),
                 cmocka_unit_test(what_was_signed_before_a_revocation_stands_and_after_it_does_not),
+                cmocka_unit_test(a_replaced_key_stands_for_what_it_signed_before),
+                cmocka_unit_test(a_decision_is_good_until_it_expires),
                 cmocka_unit_test(before_a_policy_there_is_no_grant),
                 cmocka_unit_test(a_failing_store_is_a_fault_at_each_read),
                 cmocka_unit_test(a_small_arena_is_a_fault_and_no_grant),

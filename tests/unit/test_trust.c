@@ -330,6 +330,144 @@ static void a_stranger_holds_only_the_status_of_a_grant(void **state)
         market_free(t.m);
 }
 
+/* ---- a broker that is taken over ---- */
+
+/* The next record as a broker would make it up over this act. */
+static struct trust_outcome make_up(struct replica *r, struct city *c, enum trust_kind kind, struct bytes object, enum trust_status status, const struct claim *claim,
+                                    struct wall_time at)
+{
+        Shuyi__V1__TrustRecord record = SHUYI__V1__TRUST_RECORD__INIT;
+        struct digest nothing = digest_plain(bytes_str("nothing"));
+        struct trust_outcome out;
+
+        record.trust_seq = r->trust_seq + 1;
+        record.seq = c->seq + 1;
+        record.kind = kind;
+        record.object = field_of_bytes(object);
+        record.status = status;
+        record.header_digest = field_of_bytes(bytes_digest(claim ? &claim->header_digest : &nothing));
+        assert_int_equal(trust_replica_apply(r->exchange, map_state_ops(r->state), &record, claim, NULL, at, r->arena, &out), 0);
+        return out;
+}
+
+static struct trust_outcome give_back(struct replica *r, struct city *c, const struct digest *grant, const struct claim *claim)
+{
+        return make_up(r, c, TRUST_GRANT, bytes_digest(grant), STATUS_ACTIVE, claim, c->now);
+}
+
+/* what was stopped flows again by a person's act alone, and by each act once. */
+static void a_broker_gives_no_grant_back(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+        struct city *c = t.m->c;
+        const struct claim *get, *resume;
+        struct city_result s;
+
+        follow(&r, c);
+        get = claim_at(c, record_at(c, r.trust_seq)->seq, NULL);
+        assert_refusal(market_reason(t.m, KIND_GRANT_SUSPEND, &t.got, NULL, REASON_MISUSE, t.m->civil_approver, ROLE_APPROVER).code, ACCEPTED);
+        follow(&r, c);
+        assert_refusal(give_back(&r, c, &t.got, NULL).code, E_NOT_FOUND);
+        assert_refusal(give_back(&r, c, &t.got, get).code, E_NOT_FOUND);
+        s = market_reason(t.m, KIND_GRANT_RESUME, &t.got, NULL, REASON_RECTIFIED, t.m->civil_approver, ROLE_APPROVER);
+        assert_refusal(s.code, ACCEPTED);
+        resume = claim_at(c, s.seq, NULL);
+        follow(&r, c);
+        assert_int_equal(grant_of(&r, &t.got)->state, GRANT_ACTIVE);
+        assert_refusal(market_reason(t.m, KIND_GRANT_SUSPEND, &t.got, NULL, REASON_MISUSE, t.m->civil_approver, ROLE_APPROVER).code, ACCEPTED);
+        follow(&r, c);
+        assert_refusal(give_back(&r, c, &t.got, resume).code, E_REPLAY);
+        assert_refusal(market_reason(t.m, KIND_GRANT_END, &t.got, NULL, REASON_NOT_NEEDED, t.m->health_approver, ROLE_APPROVER).code, ACCEPTED);
+        follow(&r, c);
+        assert_int_equal(grant_of(&r, &t.got)->state, GRANT_ENDED);
+        assert_refusal(give_back(&r, c, &t.got, NULL).code, E_NOT_FOUND);
+        assert_refusal(make_up(&r, c, TRUST_GRANT, bytes_digest(&t.consented), STATUS_ENDED, NULL, c->now).code, ACCEPTED);
+        replica_free(&r);
+        market_free(t.m);
+}
+
+static struct city_result freeze_act(struct city *c, uint16_t kind, const struct digest *matter, uint32_t reason)
+{
+        Shuyi__V1__FreezeBody body = SHUYI__V1__FREEZE_BODY__INIT;
+        Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
+
+        i.object = field_of_bytes(bytes_digest(matter));
+        body.reason = reason;
+        return city_must(c, &(struct city_act){ .kind = kind, .intent = &i, .body = &body.base, .by = { { c->sec_admin, ROLE_SEC_ADMIN } } });
+}
+
+static void a_broker_thaws_no_entry(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+        struct city *c = t.m->c;
+        struct rows rows = { .state = map_state_ops(r.state), .arena = r.arena };
+        const struct claim *thaw;
+        struct digest matter;
+
+        follow(&r, c);
+        assert_true(rows_find_matter(&rows, t.open, &matter));
+        freeze_act(c, KIND_FREEZE, &matter, REASON_SECURITY_INCIDENT);
+        thaw = claim_at(c, freeze_act(c, KIND_UNFREEZE, &matter, REASON_RESOLVED).seq, NULL);
+        freeze_act(c, KIND_FREEZE, &matter, REASON_SECURITY_INCIDENT);
+        follow(&r, c);
+        assert_refusal(make_up(&r, c, TRUST_CATALOG, bytes_digest(&matter), STATUS_ACTIVE, NULL, c->now).code, E_NOT_FOUND);
+        assert_refusal(make_up(&r, c, TRUST_CATALOG, bytes_digest(&matter), STATUS_ACTIVE, thaw, c->now).code, E_REPLAY);
+        assert_refusal(make_up(&r, c, TRUST_CATALOG, bytes_digest(&matter), STATUS_FROZEN, NULL, c->now).code, ACCEPTED);      /* R_SECRET */
+        replica_free(&r);
+        market_free(t.m);
+}
+
+/* A key that was revoked signs nothing more, whatever hour the broker gives its act. */
+static void a_broker_puts_nothing_before_what_it_showed(void **state)
+{
+        struct trade t = trade_new();
+        struct replica r = replica_new();
+        struct city *c = t.m->c;
+        Shuyi__V1__RequestBody body = SHUYI__V1__REQUEST_BODY__INIT;
+        struct wall_time before = c->now;
+        struct bytes wire = city_envelope(c, &(struct city_act){ .kind = KIND_GET, .intent = market_ask(t.m, t.open), .body = &body.base,
+                                                                 .by = { { t.m->health_user, ROLE_USER }, { t.m->health_approver, ROLE_APPROVER } } });
+        const struct claim *get;
+        struct trust_outcome out;
+
+        assert_refusal(envelope_parse(c->arena, wire, &get), ACCEPTED);
+        city_pass(c, 60000);
+        city_revoke(c, t.m->health_user);
+        follow(&r, c);
+        assert_refusal(make_up(&r, c, TRUST_GRANT, bytes_digest(&get->header_digest), STATUS_ACTIVE, get, before).code, E_FORM);
+        out = make_up(&r, c, TRUST_GRANT, bytes_digest(&get->header_digest), STATUS_ACTIVE, get, c->now);
+        assert_refusal(out.code, ACCEPTED);
+        assert_refusal(out.grant, E_CRED);
+        replica_free(&r);
+        market_free(t.m);
+}
+
+/* Without the policy that was kept back nothing is judged. */
+static void an_approval_before_its_policy_is_not_believed(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        struct replica r = replica_new();
+        Shuyi__V1__TrustRecord *record;
+        struct trust_outcome out = { .code = ACCEPTED };
+        uint64_t shown = 0;
+
+        market_publish(m, market_open_entry(m));
+        while (out.code == ACCEPTED && (record = record_at(m->c, ++shown))) {
+                if (record->kind == TRUST_POLICY)
+                        continue;
+                record->trust_seq = r.trust_seq + 1;
+                out = offer(&r, m->c, record, claim_at(m->c, record->seq, NULL));
+                if (out.code == ACCEPTED) {
+                        map_state_apply(r.state, out.effects, out.effects_n);
+                        r.trust_seq++;
+                }
+        }
+        assert_refusal(out.code, E_NO_POLICY);
+        replica_free(&r);
+}
+
 /* ---- what is not believed ---- */
 
 /* Feeds all but the last record, then that one altered by `alter`. */
@@ -410,6 +548,10 @@ int main(void)
                 cmocka_unit_test(a_suspension_reaches_the_grant),
                 cmocka_unit_test(a_freeze_reaches_the_entry),
                 cmocka_unit_test(a_stranger_holds_only_the_status_of_a_grant),
+                cmocka_unit_test(a_broker_gives_no_grant_back),
+                cmocka_unit_test(a_broker_thaws_no_entry),
+                cmocka_unit_test(a_broker_puts_nothing_before_what_it_showed),
+                cmocka_unit_test(an_approval_before_its_policy_is_not_believed),
                 cmocka_unit_test(a_record_of_another_status_is_not_believed),
                 cmocka_unit_test(a_record_of_another_object_is_not_believed),
                 cmocka_unit_test(a_record_over_another_envelope_is_not_believed),
