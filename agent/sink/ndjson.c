@@ -16,6 +16,7 @@
 
 struct ndjson {
         int fd;
+        char *path;
         uint64_t synced;                /* counts */
         uint64_t written;               /* in the file */
         size_t used;
@@ -26,6 +27,8 @@ int ndjson_recover(bool exists, uint64_t size, uint64_t offset, uint64_t *ret)
 {
         if (!exists)
                 offset = 0;
+        else if (offset == NDJSON_END)
+                offset = size;
         else if (size < offset)
                 return -EBADMSG;
         *ret = offset;
@@ -73,7 +76,8 @@ int ndjson_open(const char *path, uint64_t offset, struct ndjson **ret, uint64_t
         if (!n)
                 return -ENOMEM;
         n->fd = -1;
-        r = open_at(n, path, offset);
+        n->path = strdup(path);
+        r = n->path ? open_at(n, path, offset) : -ENOMEM;
         if (r < 0) {
                 ndjson_close(n);
                 return r;
@@ -89,7 +93,18 @@ void ndjson_close(struct ndjson *n)
                 return;
         if (n->fd >= 0)
                 close(n->fd);
+        free(n->path);
         free(n);
+}
+
+/* Lines written to a file that nobody finds under its name any more would be lost. */
+static int check_place(const struct ndjson *n)
+{
+        struct stat here, open;
+
+        if (fstat(n->fd, &open) < 0)
+                return -errno;
+        return stat(n->path, &here) == 0 && here.st_ino == open.st_ino && here.st_dev == open.st_dev ? 0 : -ESTALE;
 }
 
 static int write_all(struct ndjson *n, const uint8_t *p, size_t size)
@@ -135,6 +150,8 @@ int ndjson_sync(struct ndjson *n, uint64_t *ret_offset)
 {
         int r = flush(n);
 
+        if (r == 0)
+                r = check_place(n);
         if (r < 0)
                 return r;
         FAILPOINT("sink.before_sync");

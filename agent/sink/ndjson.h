@@ -10,14 +10,17 @@
 
 struct ndjson;
 
-/* Opens or makes the file (mode 0640) and cuts it to `offset`.  A file that is not there begins anew at 0, whatever the offset: somebody
- * moved it away.  *ret_offset is where it stands.  -EBADMSG: shorter than `offset`, lines that counted are gone. */
+#define NDJSON_END UINT64_MAX   /* as an offset: nobody knows yet what counts, so all that stands there does */
+
+/* Opens or makes the file (mode 0640) and cuts it to `offset`; at NDJSON_END nothing is cut.  A file that is not there begins anew at 0,
+ * whatever the offset: somebody moved it away.  *ret_offset is where it stands, to be recorded before the first append.
+ * -EBADMSG: shorter than `offset`, lines that counted are gone. */
 int ndjson_open(const char *path, uint64_t offset, struct ndjson **ret, uint64_t *ret_offset);
 void ndjson_close(struct ndjson *n);            /* NULL is fine; what was not synced does not count */
 
 /* Adds bytes, buffered.  Negative errno of write: the file's end is undefined until the next ndjson_rewind. */
 int ndjson_append(struct ndjson *n, struct bytes line);
-/* Writes out and syncs; *ret_offset is what then counts. */
+/* Writes out and syncs; *ret_offset is what then counts.  -ESTALE: the file was moved away or removed meanwhile, nothing counts. */
 int ndjson_sync(struct ndjson *n, uint64_t *ret_offset);
 /* Back to the last synced offset, after a failed write (a full disk). */
 int ndjson_rewind(struct ndjson *n);

@@ -2,7 +2,8 @@
  *
  * It reads what is committed, writes and syncs, and then hands the writer a job that records how much of the file counts and
  * lets the records go, in one commit.  A crash between the two leaves lines behind the recorded end; they are cut off
- * at the next start and written again.  A fault (a full disk) is tried again; nothing is lost meanwhile. */
+ * at the next start and written again.  A fault (a full disk, a file moved away) is tried again; nothing is lost meanwhile.  What stands in a
+ * file of which the store has no record is never cut: lines are added behind it. */
 #pragma once
 #include "agent/agent.h"
 

@@ -47,6 +47,7 @@ static void test_what_counts_decides_where_a_file_begins_again(void **state)
         static const struct { bool exists; uint64_t size, offset; int want; uint64_t at; } cases[] = {
                 { false, 0, 0, 0, 0 },          { false, 0, 500, 0, 0 },      { true, 0, 0, 0, 0 },
                 { true, 800, 500, 0, 500 },     { true, 500, 500, 0, 500 },   { true, 499, 500, -EBADMSG, 0 },
+                { true, 800, NDJSON_END, 0, 800 }, { false, 0, NDJSON_END, 0, 0 },
         };
 
         for (unsigned i = 0; i < ELEMENTS(cases); i++) {
@@ -112,6 +113,43 @@ static void test_a_failed_round_is_taken_back(void **state)
         temp_dir_remove(dir);
 }
 
+static void test_what_stands_in_an_unknown_file_is_not_cut(void **state)
+{
+        char dir[256], path[300];
+        struct ndjson *n;
+        uint64_t at;
+
+        temp_dir_make(dir);
+        snprintf(path, sizeof(path), "%s/out.ndjson", dir);
+        assert_int_equal(ndjson_open(path, NDJSON_END, &n, &at), 0);
+        assert_int_equal(at, 0);
+        assert_int_equal(ndjson_append(n, bytes_str("one\n")), 0);
+        assert_int_equal(ndjson_sync(n, &at), 0);
+        ndjson_close(n);
+        assert_int_equal(ndjson_open(path, NDJSON_END, &n, &at), 0);
+        assert_int_equal(at, 4);
+        assert_int_equal(size_of(path), 4);
+        ndjson_close(n);
+        temp_dir_remove(dir);
+}
+
+static void test_lines_into_a_file_that_was_removed_do_not_count(void **state)
+{
+        char dir[256], path[300];
+        struct ndjson *n;
+        uint64_t at = 99;
+
+        temp_dir_make(dir);
+        snprintf(path, sizeof(path), "%s/out.ndjson", dir);
+        assert_int_equal(ndjson_open(path, 0, &n, &at), 0);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(ndjson_append(n, bytes_str("one\n")), 0);
+        assert_int_equal(ndjson_sync(n, &at), -ESTALE);
+        assert_int_equal(at, 0);
+        ndjson_close(n);
+        temp_dir_remove(dir);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -119,6 +157,8 @@ int main(void)
                 cmocka_unit_test(test_what_counts_decides_where_a_file_begins_again),
                 cmocka_unit_test(test_lines_behind_what_counts_are_cut_and_written_again),
                 cmocka_unit_test(test_a_failed_round_is_taken_back),
+                cmocka_unit_test(test_what_stands_in_an_unknown_file_is_not_cut),
+                cmocka_unit_test(test_lines_into_a_file_that_was_removed_do_not_count),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
