@@ -137,6 +137,18 @@ int fold_save(struct fold *f)
         return store_put(f->store, STORE_META, frontier_key, bytes_of(value, 8 + peaks * DIGEST_BYTES));
 }
 
+static const struct bytes clean_key = { (const uint8_t *)"clean", 5 };
+
+int fold_mark_clean(struct fold *f)
+{
+        return store_put(f->store, STORE_META, clean_key, clean_key);
+}
+
+int fold_take_clean(struct fold *f)
+{
+        return store_del(f->store, STORE_META, clean_key);
+}
+
 int fold_open(struct fold *f, struct store *store, const char *domain)
 {
         struct arena *a = arena_new(1 << 20);

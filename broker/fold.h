@@ -32,6 +32,11 @@ int fold_step(struct fold *f, struct entry *entry, struct arena *a, struct outco
 /* Before a commit: the tree, so that the next start need not read the log. */
 int fold_save(struct fold *f);
 
+/* The run ends in order: with its last commit. */
+int fold_mark_clean(struct fold *f);
+/* Did the last one?  1 or 0, or a fault; the mark is gone afterwards.  In the open transaction. */
+int fold_take_clean(struct fold *f);
+
 /* What was made of entry `seq`. */
 struct fold_outcome { enum refusal code; struct digest effects, leaf; struct wall_time accepted_at; char detail[513]; };
 /* 1, 0, or a fault. */

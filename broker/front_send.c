@@ -6,9 +6,23 @@
 
 /* ---- telling deliver ---- */
 
+/* An acknowledgement of more takes the place of one that still waits. */
+static bool replace_late(struct front *f, struct news *n)
+{
+        for (unsigned i = 0; n->kind == NEWS_ACKED && i < f->late_n; i++)
+                if (f->late[i]->kind == NEWS_ACKED && f->late[i]->session == n->session) {
+                        f->late[i]->acked = n->acked;
+                        free(n);
+                        return true;
+                }
+        return false;
+}
+
 void front_tell(struct front *f, struct news *n)
 {
         if (f->late_n == 0 && news_queue_try_push(&f->broker->news, n) == 0)
+                return;
+        if (replace_late(f, n))
                 return;
         if (f->late_n == ELEMENTS(f->late))
                 broker_fail("front.deliver_stalled", -ENOBUFS);

@@ -133,6 +133,8 @@ static int make_durable(struct founding *f)
         if (r == 0)
                 r = fold_save(&f->fold);
         if (r == 0)
+                r = fold_mark_clean(&f->fold);
+        if (r == 0)
                 r = segment_write(f->broker->segments, f->batch);
         if (r == 0)
                 r = segment_sync(f->broker->segments);

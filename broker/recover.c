@@ -209,8 +209,6 @@ int recover_identity(struct broker *b, struct state state, struct arena *a)
 
 /* ---- the tail ---- */
 
-static const struct bytes clean_key = { (const uint8_t *)"clean", 5 };
-
 static int apply_tail(struct broker *b, struct fold *fold)
 {
         struct replay r = { .fold = fold, .segments = b->segments, .origin = b->origin, .log_key = b->log_keys.sign_key, .index = true };
@@ -227,7 +225,6 @@ static int apply_tail(struct broker *b, struct fold *fold)
 int recover_run(struct broker *b, bool *ret_crashed)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(4 << 20);
-        struct bytes value;
         struct fold fold;
         int r = fold_open(&fold, b->store, b->domain);
 
@@ -236,13 +233,11 @@ int recover_run(struct broker *b, bool *ret_crashed)
         if (r == 0)
                 r = a ? recover_identity(b, store_state(b->store), a) : -ENOMEM;
         if (r == 0)
-                r = store_get(b->store, STORE_META, clean_key, &value);
+                r = fold_take_clean(&fold);
         if (r >= 0) {
                 *ret_crashed = r == 0;
-                r = store_del(b->store, STORE_META, clean_key);
-        }
-        if (r >= 0)
                 r = fold_save(&fold);
+        }
         if (r == 0)
                 r = store_commit(b->store);
         else

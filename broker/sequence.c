@@ -105,14 +105,13 @@ static bool commit_due(const struct sequence *s)
 
 static void commit(struct sequence *s)
 {
-        static const struct bytes clean = { (const uint8_t *)"clean", 5 };
         struct store *store = s->broker->store;
         struct mono_time from = times_mono();
         struct store_room room;
         int r = fold_save(&s->fold);
 
         if (r == 0 && s->clean)
-                r = store_put(store, STORE_META, clean, clean);
+                r = fold_mark_clean(&s->fold);
         FAILPOINT("state.before_commit");
         if (r == 0)
                 r = store_commit(store);
@@ -303,6 +302,9 @@ static int open_run(struct sequence *s)
         atomic_store(&b->seq, s->fold.seq);
         atomic_store(&b->synced, s->fold.seq);
         atomic_store(&b->committed, s->fold.seq);
+        metrics_set(b->metrics, M_SEQ, 0, s->fold.seq);
+        metrics_set(b->metrics, M_SYNCED, 0, s->fold.seq);
+        metrics_set(b->metrics, M_COMMITTED, 0, s->fold.seq);
         if (s->guard.fault == CLOCK_GOOD) {
                 sequence_add_outage(s, s->from->crashed ? OUTAGE_CRASH : OUTAGE_STOP);
                 s->fold.trust_moved = true;

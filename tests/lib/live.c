@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -150,6 +151,13 @@ static void be_program(struct live *l, int out, int err, const char *first, cons
                 setenv("SHUYI_FAILPOINT", failpoint, 1);
         else
                 unsetenv("SHUYI_FAILPOINT");
+        if (l->clock_library) {
+                char clock[300];
+
+                snprintf(clock, sizeof(clock), "%s/clock", l->dir);
+                setenv("SHIFTED_CLOCK", clock, 1);
+                setenv("LD_PRELOAD", l->clock_library, 1);
+        }
         execv(l->program, (char *const *)argv);
         _exit(127);
 }
@@ -287,6 +295,23 @@ void live_end(struct live *l)
         live_stop(l);
         link_context_free(l->links);
         temp_dir_remove(l->dir);
+}
+
+void live_shift_clock(struct live *l, const char *library, int64_t ms)
+{
+        char path[300];
+        int fd;
+
+        l->clock_library = library;
+        if (!l->clock_shift) {
+                snprintf(path, sizeof(path), "%s/clock", l->dir);
+                fd = open(path, O_RDWR | O_CREAT, 0600);
+                if (fd < 0 || ftruncate(fd, 4096) < 0)
+                        fail_live(l, "no clock file");
+                l->clock_shift = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                close(fd);
+        }
+        __atomic_store_n(l->clock_shift, ms, __ATOMIC_SEQ_CST);
 }
 
 /* ---- HTTP ---- */

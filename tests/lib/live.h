@@ -21,6 +21,8 @@ struct live {
         struct link_context *links;
         uint8_t link_key[LINK_KEY_BYTES];
         unsigned starts;
+        const char *clock_library;      /* shifted_clock: the broker's wall clock is live_shift_clock()'s; NULL: the machine's */
+        int64_t *clock_shift;           /* ms, shared with the broker */
 };
 
 /* Keys, configuration and genesis of `city` in a fresh directory; `init` is run.  `extra` is more YAML, "" for none. */
@@ -37,6 +39,9 @@ int live_get(struct live *l, const char *path, char *ret_body, size_t n);
 /* Value of a metric, as `name` or `name{label="x"}`; 0 if it is not there. */
 double live_metric(struct live *l, const char *name);
 void live_wait_metric(struct live *l, const char *name, double least);
+
+/* From the next start on the broker lives with `library` (tests/lib/shifted_clock.c), its wall clock `ms` from the machine's. */
+void live_shift_clock(struct live *l, const char *library, int64_t ms);
 
 /* ---- links ---- */
 
