@@ -108,6 +108,7 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
         struct receipt_item item = { .wire = message_pack(l->frames, &s->base) };
 
         if (why) {
+                metrics_inc(l->ag->block, M_CENTER_BAD, 0);
                 log_event(LOG_ERR, "link.receipt_bad", log_str("why", why));
                 link_again(l, BROKEN_RETRY_MS);
                 return;
@@ -163,10 +164,11 @@ static void take_parcel(struct link *l, uint64_t number, const Shuyi__V1__Parcel
         if (l->parcels_blocked)
                 return;
         l->work++;
-        if (p->seq > l->seen_seq)
-                l->seen_seq = p->seq;
         r = link_item(l, run_parcel, p);
+        if (r >= 0 && p->seq > l->seen_seq)
+                l->seen_seq = p->seq;
         if (r == -EBADMSG && p->type != PARCEL_TRUST) {
+                metrics_inc(l->ag->block, M_CENTER_BAD, 0);
                 log_event(LOG_ERR, "link.parcel_bad", log_u64("type", p->type), log_u64("cursor", p->cursor));
                 r = 0;
         }
@@ -246,6 +248,8 @@ static void carry_out(struct link *l, const struct session_action *act, const st
                 return;
         case SESSION_CLOSED:
         case SESSION_RECONNECT:
+                if (act->why == SESSION_WHY_PROTOCOL || act->why == SESSION_WHY_FORM)
+                        metrics_inc(l->ag->block, M_CENTER_BAD, 0);
                 l->status.link_code = l->session.last_code;
                 l->status.link_why = session_why_text(act->why);
                 log_event(LOG_WARNING, "link.closed", log_str("why", session_why_text(act->why)), log_str("refusal", refusal_text(l->session.last_code)->code),

@@ -64,10 +64,13 @@ static int put_mail(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *
 int mail_take(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, bool *ret_subscriber)
 {
         Shuyi__Agent__ReplicaRow *row;
+        const struct claim *claim;
         int r = replica_get(store_state(ag->store), a, &row);
 
         if (r < 0 || p->cursor <= row->mail)
                 return r < 0 ? r : 0;
+        if (p->envelope.len > 0 && envelope_parse(a, keep_bytes(p->envelope), &claim) != ACCEPTED)
+                return -EBADMSG;
         r = put_mail(ag, a, p);
         if (r >= 0)
                 r = look_inside(ag, a, p, ret_subscriber);

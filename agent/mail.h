@@ -10,7 +10,7 @@
 
 #define MAIL_KEPT 10000                         /* entries; older ones can be read from the center */
 
-/* One MAIL parcel: 1 kept, 0 held already; *ret_subscriber: who is served may have changed. */
+/* One MAIL parcel: 1 kept, 0 held already; -EBADMSG: its envelope is none.  *ret_subscriber: who is served may have changed. */
 int mail_take(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, bool *ret_subscriber);
 /* Sends SUBSCRIBE for grants that name this agent and were not asked for; answers how many. */
 int mail_subscribe(struct agent *ag, struct arena *a, struct wall_time now);

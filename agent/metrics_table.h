@@ -25,6 +25,7 @@ unsigned agent_refusal_index(enum refusal code);        /* the label of a code *
         X(M_BREACH, "shuyi_agent_breaches_total", METRIC_COUNTER, METRIC_COUNT, "Links that broke what they said, by code.", "code", agent_refusal_label) \
         X(M_RECEIPTS, "shuyi_agent_delivery_receipts_total", METRIC_COUNTER, METRIC_COUNT, "Delivery receipts signed.", NULL, NULL) \
         X(M_SUNK, "shuyi_agent_records_stored_total", METRIC_COUNTER, METRIC_COUNT, "Records that a sink has synced.", NULL, NULL) \
+        X(M_CENTER_BAD, "shuyi_agent_center_faults_total", METRIC_COUNTER, METRIC_COUNT, "Frames, receipts and parcels of the center that did not hold.", NULL, NULL) \
         X(M_TRUST_BAD, "shuyi_agent_trust_rejected_total", METRIC_COUNTER, METRIC_COUNT, "Trust records or heads that did not hold.", NULL, NULL) \
         X(M_ACTS, "shuyi_agent_acts_total", METRIC_COUNTER, METRIC_COUNT, "Acts handed in by people and kept.", NULL, NULL) \
         X(M_ACTS_REFUSED, "shuyi_agent_acts_refused_total", METRIC_COUNTER, METRIC_COUNT, "Acts refused before they left, by code.", "code", agent_refusal_label) \
