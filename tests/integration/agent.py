@@ -146,6 +146,28 @@ def test_the_quota_is_answered_429_with_a_time_and_ends_when_the_center_is_back(
     wait_for("the agent to be linked", town.civil.linked)
 
 
+def test_a_full_store_refuses_loses_nothing_and_goes_on_by_itself(town):
+    config = town.civil.config.read_text()
+    town.civil.stop()
+    town.away_broker_only()
+    town.civil.config.write_text(config.replace("  allow_volatile: true", "  allow_volatile: true\n  size_max: 16MiB"))
+    town.civil.start()
+    wait_for("the agent's API", lambda: town.civil.status())
+    taken, status = 0, 202
+    while status == 202 and taken < 2000:
+        status, answer = town.push([record(f"4431{taken:05}{k:02}", "x" * 50) for k in range(50)])
+        taken += status == 202
+    assert status in (429, 507), (status, taken)
+    wait_for("the API to answer", lambda: town.civil.status())
+    town.back()
+    tap.equal(len(set(town.arrived("4431", taken * 50))), taken * 50)
+    wait_for("a push to be taken again", lambda: town.push([record("443200001")])[0] == 202)
+    town.civil.stop()
+    town.civil.config.write_text(config)
+    town.civil.start()
+    wait_for("the agent to be linked", town.civil.linked)
+
+
 def test_a_delete_carries_its_key_alone(town):
     tap.equal(town.push([record("442800001"), record("442800001", op="DELETE")])[0], 202)
     town.arrived("442800001", 2)

@@ -29,7 +29,9 @@ class Town(Foundation):
         return self.civil.call("GET", f"/v1/pushes/{push}")[1]["state"]
 
     def lines(self):
-        return [json.loads(line) for line in self.health.sink.read_text().splitlines()] if self.health.sink.exists() else []
+        """Whole lines: the last one may just be on its way."""
+        text = self.health.sink.read_bytes() if self.health.sink.exists() else b""
+        return [json.loads(line) for line in text[:text.rfind(b"\n") + 1].splitlines()]
 
     def keys(self, prefix):
         return [r["key"] for r in self.lines() if r["key"].startswith(prefix)]
@@ -50,6 +52,10 @@ class Town(Foundation):
         """The broker goes; the agent notices."""
         self.city.broker.kill()
         wait_for("the agent to notice", lambda: self.civil.status()["link"] != "up")
+
+    def away_broker_only(self):
+        """The broker goes while the agent under test is stopped."""
+        self.city.broker.kill()
 
     def back(self):
         self.city.broker.start()
