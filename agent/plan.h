@@ -13,6 +13,7 @@ struct planned {
         Shuyi__V1__Entry *entry;                /* of the view's version */
         bool personal;                          /* items above INTERNAL: fresher trust is asked for */
         struct mono_time waiting_since;         /* since when a record waits for this view; 0 none */
+        bool again;                             /* trust has changed: what was refused for a while may be tried now */
 };
 
 struct plan {

@@ -123,12 +123,13 @@ static int view_put(struct sealer *s, struct arena *a, const struct digest *stre
 
 /* ---- sealing ---- */
 
-static int put_link(struct sealer *s, struct arena *a, const struct planned *p, Shuyi__Agent__ViewRow *v, Shuyi__Agent__SealedRow *row)
+static int put_link(struct sealer *s, struct arena *a, struct planned *p, Shuyi__Agent__ViewRow *v, Shuyi__Agent__SealedRow *row)
 {
         uint64_t number = 0;
         int r;
 
         v->inflight++;
+        p->again = false;
         r = outbox_add(s->ag, a, 1, row, &number);
         if (r >= 0)
                 r = view_put(s, a, &p->stream, v);
@@ -210,7 +211,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
 
         if (r < 0 || v->refused || !f.credit)
                 return r;
-        if (v->wait_until > now.ms) {
+        if (v->wait_until > now.ms && !p->again) {
                 come_again(ret_at, (struct mono_time){ mono.ns + (v->wait_until - now.ms) * 1000000 });
                 return 0;
         }
@@ -293,6 +294,8 @@ static int run_plan(struct sealer *s, struct wall_time now)
         }
         plan_fini(&s->plan);
         s->plan = next;
+        for (size_t i = 0; i < next.views_n; i++)
+                next.views[i].again = s->stale;
         s->stale = false;
         return store_group_commit(s->ag->store);
 }

@@ -168,6 +168,26 @@ def test_a_full_store_refuses_loses_nothing_and_goes_on_by_itself(town):
     wait_for("the agent to be linked", town.civil.linked)
 
 
+def test_what_is_frozen_or_suspended_waits_and_arrives_once_when_it_may(town):
+    matter = [r for r in town.city.shuyi("catalog", "matters", "--all", agent=town.center) if r["resource"] == town.resource][0]["matter"]
+
+    def act(*arguments):
+        tap.equal(town.city.act(town.center, town.people["sec"], *arguments)["refusal"], "OK")
+
+    act("catalog", "freeze", matter, "--reason", "SECRECY_INCIDENT", "--incident", "INC-1")
+    push = town.push([record("443300001")])[1]["id"]
+    wait_for("the refusal", lambda: town.civil.call("GET", "/v1/streams")[1]["streams"][0]["waits_for"] == "E_FROZEN")
+    tap.equal(town.state(push), "taken")
+    act("catalog", "unfreeze", matter, "--reason", "RESOLVED", "--incident", "INC-1")
+    town.arrived("443300001", 1)
+    act("grant", "suspend", town.grant, "--reason", "MISUSE", "--as", "SEC_ADMIN")
+    push = town.push([record("443300002")])[1]["id"]
+    act("grant", "resume", town.grant, "--reason", "RECTIFIED", "--as", "SEC_ADMIN")
+    town.arrived("443300002", 1)
+    wait_for("the push to be received", lambda: town.state(push) == "received")
+    tap.equal(town.keys("4433"), ["443300001", "443300002"])
+
+
 def test_a_delete_carries_its_key_alone(town):
     tap.equal(town.push([record("442800001"), record("442800001", op="DELETE")])[0], 202)
     town.arrived("442800001", 2)
