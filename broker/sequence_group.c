@@ -58,13 +58,27 @@ struct wall_time sequence_later(struct wall_time a, struct wall_time b)
         return a.ms > b.ms ? a : b;
 }
 
+/* While our clock is not believed, a CLOCK is tried at the time that it states: accepted, it is stamped so; refused, whoever
+ * sent it moves the log's time by nothing. */
+static struct wall_time stamp_clock(const struct sequence *s, const struct ticket *t)
+{
+        struct wall_time stated = { ((const Shuyi__V1__ClockBody *)t->claim->open_body)->stated };
+        struct entry trial = t->entry;
+        struct outcome outcome;
+
+        trial.epoch = s->fold.epoch;
+        trial.seq = s->fold.seq + 1;
+        trial.accepted_at = sequence_later(stated, s->fold.accepted_at);
+        if (exchange_apply(s->fold.exchange, store_state(s->broker->store), &trial, t->arena, &outcome) < 0 || outcome.code != ACCEPTED)
+                return s->fold.accepted_at;
+        return trial.accepted_at;
+}
+
 static struct wall_time stamp(const struct sequence *s, const struct ticket *t)
 {
-        struct wall_time at = s->now;
-
         if (s->guard.fault != CLOCK_GOOD && t->claim->kind->number == KIND_CLOCK)
-                at.ms = ((const Shuyi__V1__ClockBody *)t->claim->open_body)->stated;
-        return sequence_later(at, s->fold.accepted_at);
+                return stamp_clock(s, t);
+        return sequence_later(s->now, s->fold.accepted_at);
 }
 
 static void add_record(struct sequence *s, const struct ticket *t)
@@ -89,10 +103,10 @@ void sequence_step(struct sequence *s, struct ticket *t)
         struct merkle_frontier before = s->fold.frontier;
         int r;
 
-        t->entry = (struct entry){ .accepted_at = stamp(s, t), .link = t->link, .lane = t->lane, .outbox_epoch = t->outbox_epoch,
-                                   .outbox_seq = t->outbox_seq, .claim = t->claim };
+        t->entry = (struct entry){ .link = t->link, .lane = t->lane, .outbox_epoch = t->outbox_epoch, .outbox_seq = t->outbox_seq, .claim = t->claim };
         arena_allow(t->arena, APPLY_ARENA_MAX);
         quarantine_enter(s->quarantine, &t->claim->envelope_digest);
+        t->entry.accepted_at = stamp(s, t);
         r = fold_step(&s->fold, &t->entry, t->arena, &t->outcome, &t->leaf);
         if (r < 0) {
                 quarantine_mark();
