@@ -6,9 +6,11 @@
 #include "agent/keep.h"
 #include "agent/outbox.h"
 #include "common/exchange/grant_check.h"
+#include "common/macro.h"
 #include "common/seal.h"
 
 #define PLAN_MAX_BYTES (64 * 1024 * 1024)
+#define GRANT_MAX_BYTES (4 * 1024 * 1024)       /* looked at one by one, in an arena of its own: most are not served, and none is forgotten */
 
 /* Asked to be served, and not put off after an epoch was refused because of it. */
 static bool subscribed(struct rows *rows, const struct digest *grant, struct wall_time now)
@@ -55,7 +57,7 @@ static size_t count_grants(struct state st)
         return n;
 }
 
-static int collect(struct agent *ag, struct plan *p, struct rows *rows, struct wall_time now)
+static int collect(struct agent *ag, struct plan *p, struct rows *look, struct wall_time now)
 {
         uint8_t table = TABLE_GRANT;
         struct bytes prefix = bytes_of(&table, 1), from = prefix, key, value;
@@ -63,7 +65,8 @@ static int collect(struct agent *ag, struct plan *p, struct rows *rows, struct w
         int r;
 
         p->members_n = 0;
-        while ((r = rows->state.ops->next(rows->state.ctx, prefix, from, &key, &value)) > 0) {
+        while ((r = look->state.ops->next(look->state.ctx, prefix, from, &key, &value)) > 0) {
+                struct view_member *m = &p->members[p->members_n];
                 struct digest grant;
                 Shuyi__V1__GrantRow *row;
 
@@ -72,13 +75,20 @@ static int collect(struct agent *ag, struct plan *p, struct rows *rows, struct w
                 if (key.n != 1 + DIGEST_BYTES)
                         continue;
                 memcpy(grant.b, key.p + 1, DIGEST_BYTES);
-                r = keep_decode(rows->arena, value, &shuyi__v1__grant_row__descriptor, &row);
+                arena_reset(look->arena);
+                r = keep_decode(look->arena, value, &shuyi__v1__grant_row__descriptor, &row);
+                if (r < 0 || !member_of(ag, look, &grant, row, now, m)) {
+                        if (r < 0 || look->fault)
+                                return r < 0 ? r : look->fault;
+                        continue;
+                }
+                r = keep_decode(p->arena, value, &shuyi__v1__grant_row__descriptor, &row);
                 if (r < 0)
                         return r;
-                if (member_of(ag, rows, &grant, row, now, &p->members[p->members_n]))
-                        p->members_n++;
+                m->row = row;
+                p->members_n++;
         }
-        return r < 0 ? r : rows->fault;
+        return r < 0 ? r : look->fault;
 }
 
 static int plan_view(struct agent *ag, struct rows *rows, const struct view_group *g, struct planned *ret)
@@ -106,7 +116,7 @@ static struct mono_time waiting_of(const struct plan *old, const struct digest *
 
 /* ---- views without grants ---- */
 
-static int has_grant(struct rows *rows, struct bytes view, bool *ret)
+static int has_grant(struct rows *look, struct bytes view, bool *ret)
 {
         uint8_t table = TABLE_GRANT;
         struct bytes prefix = bytes_of(&table, 1), from = prefix, key, value;
@@ -115,10 +125,11 @@ static int has_grant(struct rows *rows, struct bytes view, bool *ret)
         int r = 0;
 
         *ret = false;
-        while (!*ret && (r = rows->state.ops->next(rows->state.ctx, prefix, from, &key, &value)) > 0) {
+        while (!*ret && (r = look->state.ops->next(look->state.ctx, prefix, from, &key, &value)) > 0) {
                 after = keep_after(key);
                 from = agent_key_get(&after);
-                r = keep_decode(rows->arena, value, &shuyi__v1__grant_row__descriptor, &row);
+                arena_reset(look->arena);
+                r = keep_decode(look->arena, value, &shuyi__v1__grant_row__descriptor, &row);
                 if (r < 0)
                         return r;
                 *ret = bytes_equal(keep_bytes(row->view), view) && (row->state == GRANT_ACTIVE || row->state == GRANT_SUSPENDED);
@@ -127,12 +138,12 @@ static int has_grant(struct rows *rows, struct bytes view, bool *ret)
 }
 
 /* A view that comes back begins with what comes then, unless records waited for it alone. */
-static int mark_view(struct agent *ag, struct rows *rows, struct bytes key, Shuyi__Agent__ViewRow *v)
+static int mark_view(struct agent *ag, struct arena *a, struct rows *look, struct bytes key, Shuyi__Agent__ViewRow *v)
 {
         struct agent_key k = agent_key_bytes((struct agent_key){ .n = 0 }, key);
         uint64_t last = 0;
         bool has = false;
-        int r = has_grant(rows, keep_bytes(v->view), &has);
+        int r = has_grant(look, keep_bytes(v->view), &has);
 
         if (r < 0 || has == !v->ended)
                 return r;
@@ -142,21 +153,21 @@ static int mark_view(struct agent *ag, struct rows *rows, struct bytes key, Shuy
         if (has && last > v->settled_to && v->inflight == 0)
                 v->sealed_to = v->settled_to = last;
         v->stale = true;
-        return r < 0 ? r : keep_put(ag->store, rows->arena, &k, &v->base);
+        return r < 0 ? r : keep_put(ag->store, a, &k, &v->base);
 }
 
-static int mark_views(struct agent *ag, struct rows *rows)
+static int mark_views(struct agent *ag, struct arena *a, struct rows *look)
 {
         struct agent_key prefix = agent_key(AGENT_VIEW), from = prefix;
         Shuyi__Agent__ViewRow *v;
         struct bytes key, value;
         int r;
 
-        while ((r = keep_next(rows->state, &prefix, &from, &key, &value)) > 0) {
+        while ((r = keep_next(look->state, &prefix, &from, &key, &value)) > 0) {
                 from = keep_after(key);
-                r = keep_decode(rows->arena, value, &shuyi__agent__view_row__descriptor, &v);
+                r = keep_decode(a, value, &shuyi__agent__view_row__descriptor, &v);
                 if (r >= 0)
-                        r = mark_view(ag, rows, key, v);
+                        r = mark_view(ag, a, look, key, v);
                 if (r < 0)
                         return r;
         }
@@ -167,7 +178,8 @@ static int mark_views(struct agent *ag, struct rows *rows)
 
 static int fill(struct agent *ag, struct wall_time now, const struct plan *old, struct plan *p)
 {
-        struct rows rows = { store_state(ag->store), p->arena, 0 };
+        _cleanup_(arena_freep) struct arena *one = arena_new(GRANT_MAX_BYTES);
+        struct rows rows = { store_state(ag->store), p->arena, 0 }, look = { store_state(ag->store), one, 0 };
         size_t room = count_grants(rows.state) + 1, groups;
         int r;
 
@@ -176,9 +188,9 @@ static int fill(struct agent *ag, struct wall_time now, const struct plan *old, 
         p->members = ARENA_ARRAY(p->arena, struct view_member, room);
         p->groups = ARENA_ARRAY(p->arena, struct view_group, room);
         p->views = ARENA_ARRAY(p->arena, struct planned, room);
-        r = p->members && p->groups && p->views ? mark_views(ag, &rows) : -ENOMEM;
+        r = one && p->members && p->groups && p->views ? mark_views(ag, p->arena, &look) : -ENOMEM;
         if (r >= 0)
-                r = collect(ag, p, &rows, now);
+                r = collect(ag, p, &look, now);
         if (r < 0)
                 return r;
         groups = view_group(p->members, p->members_n, p->groups);

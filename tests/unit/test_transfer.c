@@ -2,6 +2,7 @@
  * word is a breach (R-126, R-185, REGULATIONS 9.9). */
 #include "agent/chain.h"
 #include "agent/opener.h"
+#include "agent/plan.h"
 #include "agent/replica.h"
 #include "agent/view.h"
 #include "common/macro.h"
@@ -362,6 +363,45 @@ static void test_a_grant_that_is_not_known_yet_waits_and_one_that_ended_is_over(
         assert_int_equal(o.result, OPENING_LATER);
 }
 
+/* Grants are never forgotten: those that ended long ago must not take the room in which the living are planned. */
+static void test_thousands_of_old_grants_do_not_stop_a_provider(void **state)
+{
+        _cleanup_(transfer_freep) struct transfer *t = transfer_new();
+        Shuyi__V1__GrantRow *g = market_grant(t->m, &t->grant);
+        Shuyi__Agent__ViewRow view = SHUYI__AGENT__VIEW_ROW__INIT;
+        struct plan old = { 0 }, plan;
+        uint32_t items[512];
+        struct arena *a = arena_new(1 << 20);
+
+        replicate(t, t->m->c->now.ms);
+        assert_int_equal(store_group_begin(t->consumer.store), 0);
+        for (uint32_t i = 0; i < 512; i++)
+                items[i] = i + 1;
+        g->state = GRANT_ENDED;
+        g->items = items;
+        g->n_items = 512;
+        for (uint32_t i = 0; i < 8000; i++) {
+                uint8_t key[1 + DIGEST_BYTES] = { TABLE_GRANT };
+
+                put_be32(key + 1, i);
+                arena_reset(a);
+                assert_true(store_put(t->consumer.store, STORE_STATE, bytes_of(key, sizeof(key)), message_pack(a, &g->base)) >= 0);
+        }
+        for (uint8_t i = 0; i < 4; i++) {
+                struct digest id = { { i } };
+                struct agent_key k = agent_key_bytes(agent_key(AGENT_VIEW), bytes_digest(&id));
+
+                view.view = keep_binary(bytes_digest(&id));
+                arena_reset(a);
+                assert_true(keep_put(t->consumer.store, a, &k, &view.base) >= 0);
+        }
+        assert_int_equal(plan_make(&t->consumer, t->m->c->now, &old, &plan), 0);
+        assert_int_equal(plan.members_n, 0);
+        plan_fini(&plan);
+        store_group_abort(t->consumer.store);
+        arena_free(a);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -374,6 +414,7 @@ int main(void)
                 cmocka_unit_test(test_an_update_before_its_epoch_is_a_breach),
                 cmocka_unit_test(test_R_009_under_a_stale_head_nothing_is_opened),
                 cmocka_unit_test(test_a_grant_that_is_not_known_yet_waits_and_one_that_ended_is_over),
+                cmocka_unit_test(test_thousands_of_old_grants_do_not_stop_a_provider),
         };
 
         if (sodium_init() < 0)
