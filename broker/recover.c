@@ -119,7 +119,7 @@ static int open_segments(struct broker *b, bool read_only)
         struct segment_recovery found = { 0 };
         struct segment_options o = {
                 .dir = recover_dir(b, "log", dir), .domain = b->domain, .segment_bytes = (uint64_t)broker_setting(b, S_SEGMENT_BYTES) & ~4095ull,
-                .keep_free = 2, .read_only = read_only,
+                .keep_free = 2, .read_only = read_only, .allow_volatile = config_bool(b->config, S_STORE_VOLATILE),
         };
         int r = b->store ? synced_before(b, &o.synced_seq, &o.check_from_file) : 0;
 
