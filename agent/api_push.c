@@ -187,17 +187,24 @@ static void push_done(struct job *job, int result)
         api_job_answer(&j->api, &reply);
 }
 
-static bool short_of_room(struct agent *ag)
+/* What is left is for acts, receipts and what others send. */
+static int look_for_room(struct agent *ag, bool *ret_short)
 {
         struct store_room room;
+        int r = store_room(ag->store, &room);
 
-        return store_room(ag->store, &room) == 0 && room.map_bytes - room.used_bytes < room.map_bytes / 16;
+        *ret_short = r == 0 && room.map_bytes - room.used_bytes < room.map_bytes / 16;
+        return r == 0 && room.disk_short ? -ENOSPC : 0;
 }
 
 static int push_run(struct agent *ag, struct arena *a, struct job *job)
 {
         struct push_job *j = (struct push_job *)job;
-        int r = outbox_take(ag, a, &j->push, short_of_room(ag) ? 0 : j->quota, &j->answer, &j->id);
+        bool full;
+        int r = look_for_room(ag, &full);
+
+        if (r == 0)
+                r = outbox_take(ag, a, &j->push, full ? 0 : j->quota, &j->answer, &j->id);
 
         if (r == 0 && j->answer == OUTBOX_TAKEN) {
                 FAILPOINT("outbox.before_taken");

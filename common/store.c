@@ -99,6 +99,7 @@ int store_open(const struct store_options *o, struct store **ret)
         if (r < 0)
                 return r;
         note_sizes(s, o);
+        store_take_ahead(s);
         r = store_reader_check(s, NULL);
         if (r == 0)
                 r = open_databases(s, o->databases);
@@ -175,7 +176,12 @@ int store_commit(struct store *s)
                 return r;
         }
         s->txn = s->now = NULL;
-        return store_translate(mdb_txn_commit(txn));
+        r = store_translate(mdb_txn_commit(txn));
+        if (r == -EIO && store_disk_is_full(s))
+                return -ENOSPC;                 /* LMDB's word for a write that came to the disk's end */
+        if (r == 0)
+                store_take_ahead(s);
+        return r;
 }
 
 void store_abort(struct store *s)

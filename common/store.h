@@ -46,7 +46,9 @@ void store_closep(struct store **s);            /* for _cleanup_ */
 /* -- The write transaction: one thread. -- */
 
 int store_begin(struct store *s);               /* none may be open */
-int store_commit(struct store *s);              /* durable on return; no group may be open.  A fault leaves none open, nothing written */
+/* Durable on return; no group may be open.  A fault leaves none open, nothing written.  Blocks of the disk are taken some
+ * MiB ahead of the file's end, so that commits go on for a while on a disk that is full. */
+int store_commit(struct store *s);
 void store_abort(struct store *s);              /* group and transaction; fine if none is open */
 bool store_is_open(const struct store *s);
 
@@ -98,6 +100,7 @@ struct store_room {
         uint64_t map_bytes, used_bytes;         /* used: an upper estimate, with what the open transaction may have touched */
         uint64_t file_bytes;                    /* high-water mark of the file */
         unsigned permille;                      /* used of map */
+        bool disk_short;                        /* few blocks left and no more to be had (see store_commit): take what must be taken only */
 };
 
 /* The writer's thread, with or without an open transaction; as cheap as one look into the free list. */

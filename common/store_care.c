@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define AHEAD_BYTES_MAX (8ull << 20)
 
 #define PAGES_PER_WRITE 3                       /* copied on the way from root to leaf, at most what lives */
 
@@ -86,6 +89,11 @@ uint64_t store_used_pages(const struct store *s)
         return s->begin_used + grown + (copied < s->begin_live ? copied : s->begin_live);
 }
 
+static uint64_t ahead_bytes(const struct store *s)
+{
+        return s->map_bytes / 8 < AHEAD_BYTES_MAX ? s->map_bytes / 8 : AHEAD_BYTES_MAX;
+}
+
 int store_room(struct store *s, struct store_room *ret)
 {
         MDB_envinfo info;
@@ -103,8 +111,34 @@ int store_room(struct store *s, struct store_room *ret)
         ret->map_bytes = s->map_bytes;
         ret->used_bytes = used * s->page_bytes;
         ret->file_bytes = (info.me_last_pgno + 1) * s->page_bytes;
+        ret->disk_short = s->disk_short && s->disk_to < ret->used_bytes + ahead_bytes(s) / 2;
         ret->permille = (unsigned)(ret->used_bytes / (s->map_bytes / 1000));
         return 0;
+}
+
+void store_take_ahead(struct store *s)
+{
+        uint64_t end, ahead = ahead_bytes(s);
+        mdb_filehandle_t fd;
+        MDB_envinfo info;
+
+        mdb_env_info(s->env, &info);
+        end = (info.me_last_pgno + 1) * s->page_bytes;
+        s->disk_short = false;
+        if (s->disk_to >= end + ahead / 2 || mdb_env_get_fd(s->env, &fd) != 0)
+                return;
+        if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)s->disk_to, (off_t)(end + ahead - s->disk_to)) == 0)
+                s->disk_to = end + ahead;
+        else
+                s->disk_short = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+}
+
+bool store_disk_is_full(struct store *s)
+{
+        mdb_filehandle_t fd;
+        struct statvfs fs;
+
+        return mdb_env_get_fd(s->env, &fd) == 0 && fstatvfs(fd, &fs) == 0 && fs.f_bavail == 0;
 }
 
 int store_grow(struct store *s, uint64_t map_bytes)

@@ -20,6 +20,8 @@ struct store {
         unsigned db_count;
         int lock_fd;
         uint64_t page_bytes, map_bytes, reserve_bytes;
+        uint64_t disk_to;                       /* the file has its blocks up to here */
+        bool disk_short;                        /* it could not get more */
 
         MDB_txn *txn, *group, *now;
         MDB_txn *inspector;                     /* the writer's own reader, for the free list; NULL until used */
@@ -50,3 +52,8 @@ int store_txn_last(const struct store *s, MDB_txn *txn, unsigned db, struct byte
 uint64_t store_live_pages(const struct store *s, MDB_txn *txn);
 int store_committed_pages(struct store *s, uint64_t *ret);
 uint64_t store_used_pages(const struct store *s);
+
+/* Takes blocks ahead of the file's end, so that a disk that others fill does not fail the next commits.  The writer's thread. */
+void store_take_ahead(struct store *s);
+/* Is there nothing left on the disk for this store? */
+bool store_disk_is_full(struct store *s);

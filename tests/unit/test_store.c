@@ -470,11 +470,28 @@ static void test_readers_beside_the_writer_and_a_growing_map_see_whole_commits(v
         assert_int_equal(torn[0] + torn[1], 0);
 }
 
+static void test_blocks_are_taken_ahead_of_the_files_end(void **state)
+{
+        struct store_room room;
+        struct stat st;
+        char path[300];
+
+        assert_int_equal(store_begin(store), 0);
+        put(STORE_META, "a", "1");
+        assert_int_equal(store_commit(store), 0);
+        assert_int_equal(store_room(store, &room), 0);
+        assert_false(room.disk_short);
+        snprintf(path, sizeof(path), "%s/data.mdb", dir);
+        assert_int_equal(stat(path, &st), 0);
+        assert_true((uint64_t)st.st_blocks * 512 >= room.file_bytes + room.map_bytes / 16 || (uint64_t)st.st_blocks * 512 >= room.file_bytes + (4u << 20));
+}
+
 #define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                WITH_STORE(test_blocks_are_taken_ahead_of_the_files_end),
                 WITH_STORE(test_what_is_committed_is_there_after_a_restart),
                 WITH_STORE(test_a_group_is_all_or_nothing_and_its_parent_stays),
                 WITH_STORE(test_a_full_map_costs_one_group_and_not_its_parent),
