@@ -2,6 +2,10 @@
 import sys, traceback
 
 
+class Skip(Exception):
+    """Raised by a case that this machine does not allow; its text says why."""
+
+
 def run(module_globals, before=None, after=None):
     """Runs every test_… of a module in the order of its lines.  The values that `before` returns go to each case."""
     cases = [v for k, v in module_globals.items() if k.startswith("test_") and callable(v)]
@@ -14,6 +18,8 @@ def run(module_globals, before=None, after=None):
             try:
                 case(context) if before else case()
                 print(f"ok {i} - {name}", flush=True)
+            except Skip as why:
+                print(f"ok {i} - {name} # SKIP {why}", flush=True)
             except Exception:
                 failed += 1
                 for line in traceback.format_exc().splitlines():
