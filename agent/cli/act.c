@@ -1,10 +1,12 @@
 /* act: builds, shows, signs and sends one envelope. */
 #include "agent/cli/act.h"
 #include "agent/cli/client.h"
+#include "agent/cli/shown.h"
 #include "common/credential.h"
 #include "common/macro.h"
 #include "common/message_json.h"
 #include "common/times.h"
+#include "proto/registry.pb-c.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +90,19 @@ int act_begin(struct cli *c, enum kind_number kind, struct act *ret)
 
 /* ---- showing ---- */
 
+/* Times are milliseconds: nobody can read those, and periods are signed. */
+static void show_time(const json_t *value, FILE *out)
+{
+        static const json_int_t from = 1000000000000, to = 10000000000000;     /* of 2001 to 2286; no count or number is there */
+        json_int_t ms = json_integer_value(value);
+        char text[20];
+
+        if (ms < from || ms > to)
+                return;
+        times_format_shanghai((struct wall_time){ (uint64_t)ms }, text);
+        fprintf(out, "  (%s)", text);
+}
+
 static void show_value(const char *name, const json_t *value, int depth, FILE *out)
 {
         const char *key;
@@ -103,11 +118,57 @@ static void show_value(const char *name, const json_t *value, int depth, FILE *o
                 json_array_foreach(value, i, inner)
                         show_value("-", inner, depth + 1, out);
         } else {
-                char *text = json_dumps(value, JSON_ENCODE_ANY);
-                const char *shown = json_is_string(value) ? json_string_value(value) : text;
-                fprintf(out, "%*s%s: %s\n", depth * 2, "", name, shown ? shown : "");
+                char *text = json_is_string(value) ? shown_line(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
+                fprintf(out, "%*s%s: %s", depth * 2, "", name, text ? text : "");
+                show_time(value, out);
+                fputc('\n', out);
                 free(text);
         }
+}
+
+/* What is packed inside a body as bytes, because it has a signature of its own. */
+static void show_packed(struct cli *c, const char *name, const ProtobufCMessageDescriptor *d, ProtobufCBinaryData packed, FILE *out)
+{
+        const ProtobufCMessage *m = packed.len ? message_parse(c->arena, d, bytes_of(packed.data, packed.len)) : NULL;
+        json_t *json = m ? message_json_print(m) : NULL;
+
+        if (json)
+                show_value(name, json, 1, out);
+        json_decref(json);
+}
+
+static void show_key_request(struct cli *c, ProtobufCBinaryData packed, FILE *out)
+{
+        char fingerprint[FINGERPRINT_TEXT];
+
+        if (!packed.len)
+                return;
+        show_packed(c, "key request", &shuyi__v1__key_request__descriptor, packed, out);
+        fingerprint_format(bytes_of(packed.data, packed.len), fingerprint);
+        fprintf(out, "  fingerprint of its join file: %s\n", fingerprint);
+}
+
+static void show_credential(struct cli *c, const Shuyi__V1__SignedCredential *s, FILE *out)
+{
+        if (!s)
+                return;
+        show_packed(c, "credential", &shuyi__v1__credential__descriptor, s->credential, out);
+        show_key_request(c, s->key_request, out);
+}
+
+/* Whose key is filed, and for whom a credential is issued, in words. */
+static void show_keys(struct cli *c, const struct claim *claim, FILE *out)
+{
+        const ProtobufCMessage *m = claim->open_body;
+
+        if (!m)
+                return;
+        if (m->descriptor == &shuyi__v1__file_body__descriptor)
+                show_key_request(c, ((const Shuyi__V1__FileBody *)m)->key_request, out);
+        if (m->descriptor == &shuyi__v1__accept_body__descriptor)
+                show_credential(c, ((const Shuyi__V1__AcceptBody *)m)->credential, out);
+        for (size_t i = 0; m->descriptor == &shuyi__v1__department_body__descriptor && i < ((const Shuyi__V1__DepartmentBody *)m)->n_admissions; i++)
+                show_credential(c, ((const Shuyi__V1__DepartmentBody *)m)->admissions[i]->credential, out);
 }
 
 int act_show(struct cli *c, struct bytes wire, FILE *out)
@@ -128,6 +189,7 @@ int act_show(struct cli *c, struct bytes wire, FILE *out)
                 show_value(key, value, 1, out);
         if (body)
                 show_value("body", body, 1, out);
+        show_keys(c, claim, out);
         json_decref(intent);
         json_decref(body);
         for (unsigned i = 0; i < claim->signers_n; i++)
@@ -148,7 +210,10 @@ static bool agreed(struct cli *c, enum role capacity)
                 return false;
         }
         fprintf(stderr, "Sign this as %s? [y/N] ", word_name(LIST_role, capacity));
-        return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+        if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+                return true;
+        cli_error("not signed; nothing was sent");
+        return false;
 }
 
 /* ---- signing ---- */
@@ -338,23 +403,12 @@ int act_finish(struct act *a)
 
 int act_sign_draft(struct cli *c, struct bytes wire)
 {
-        const struct claim *claim;
         struct bytes signed_wire;
-        json_t *answer = NULL;
-        long status;
         int code = sign(c, wire, &signed_wire);
 
         if (code != CLI_OK)
                 return code;
-        if (!complete(c, signed_wire))
-                return leave_draft(c, signed_wire);
-        code = act_send(c, signed_wire);
-        if ((code == CLI_OK || code == CLI_KEPT || code == CLI_REFUSED) && envelope_parse(c->arena, signed_wire, &claim) == ACCEPTED) {
-                char *path = arena_printf(c->arena, "/v1/drafts/%s", client_hex(c, bytes_digest(&claim->header_digest)));
-                if (path && client_call(c, "DELETE", path, NULL, &status, &answer) == 0)
-                        json_decref(answer);
-        }
-        return code;
+        return complete(c, signed_wire) ? act_send(c, signed_wire) : leave_draft(c, signed_wire);
 }
 
 /* ---- operands ---- */

@@ -25,7 +25,8 @@ int act_begin(struct cli *c, enum kind_number kind, struct act *ret);
 /* Shows, asks, signs, then sends or leaves a draft; prints how it ended and answers the exit code. */
 int act_finish(struct act *a);
 
-/* One more signature on a draft's bytes, and on if that completes it. */
+/* One more signature on a draft's bytes, and on if that completes it.  The agent lets the draft go when it keeps the act: one that it refuses
+ * at once (the wrong person signed) is still there for the right one. */
 int act_sign_draft(struct cli *c, struct bytes wire);
 /* Sends a complete envelope and waits for its receipt. */
 int act_send(struct cli *c, struct bytes wire);

@@ -1,5 +1,6 @@
 /* cli: parses a command line by the tables, prints help from the same tables, runs the command. */
 #include "agent/cli/cli.h"
+#include "agent/cli/shown.h"
 #include "common/macro.h"
 #include <assert.h>
 #include <errno.h>
@@ -30,13 +31,17 @@ static const char help_exit[] =
 
 void cli_error(const char *format, ...)
 {
+        char *text = NULL;
         va_list args;
 
-        fputs("shuyi: ", stderr);
         va_start(args, format);
-        vfprintf(stderr, format, args);
+        int n = vasprintf(&text, format, args);
         va_end(args);
+        fputs("shuyi: ", stderr);
+        shown_put(n < 0 ? "out of memory" : text, stderr);
         fputc('\n', stderr);
+        if (n >= 0)
+                free(text);
 }
 
 static unsigned options_count(const struct cli_option *options)
@@ -91,11 +96,16 @@ int cli_number(const struct cli *c, const char *name, uint64_t min, uint64_t max
 
 void cli_print(const struct cli *c, json_t *value, void (*text)(const struct cli *c, const json_t *value, FILE *out))
 {
-        if (c->json || !text) {
-                json_dumpf(value, stdout, c->json ? JSON_COMPACT : JSON_INDENT(2));
+        if (c->json) {
+                json_dumpf(value, stdout, JSON_COMPACT);
                 putchar('\n');
+        } else if (!text) {
+                char *all = json_dumps(value, JSON_INDENT(2));
+                shown_put(all ? all : "", stdout);
+                putchar('\n');
+                free(all);
         } else {
-                text(c, value, stdout);
+                text(c, shown_json(value), stdout);
         }
         json_decref(value);
 }

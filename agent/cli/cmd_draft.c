@@ -72,8 +72,11 @@ static int draft_sign(struct cli *c)
 static int draft_drop(struct cli *c)
 {
         json_t *answer = NULL;
+        ProtobufCBinaryData digest;
         long status;
 
+        if (act_hex(c, c->operands[0], "a draft", DIGEST_BYTES, &digest) < 0)
+                return CLI_USAGE;
         if (client_call(c, "DELETE", arena_printf(c->arena, "/v1/drafts/%s", c->operands[0]), NULL, &status, &answer) < 0)
                 return CLI_FAILED;
         int code = status < 300 ? CLI_OK : client_problem(c, status, answer);

@@ -1,6 +1,7 @@
 /* cmd_log: the log itself: one entry, and the check of a whole store. */
 #include "agent/cli/act.h"
 #include "agent/cli/client.h"
+#include "agent/cli/shown.h"
 #include "common/message_json.h"
 #include "proto/audit.pb-c.h"
 #include <errno.h>
@@ -41,18 +42,18 @@ static int take_entry(struct cli *c, struct bytes b, void *ctx)
 static int log_entry(struct cli *c)
 {
         const Shuyi__V1__EntryRow *r = NULL;
-        char *end;
-        unsigned long long seq = strtoull(c->operands[0], &end, 10);
+        size_t digits = strspn(c->operands[0], "0123456789");
+        bool number = digits > 0 && digits < 20 && !c->operands[0][digits];
         uint8_t key[8];
         ProtobufCBinaryData digest;
         struct client_query q = { .what = READ_ENTRY, .key = bytes_of(key, sizeof key) };
 
-        if (*end) {
+        if (!number) {
                 if (act_hex(c, c->operands[0], "an entry (a number, or a digest)", DIGEST_BYTES, &digest) < 0)
                         return CLI_USAGE;
                 q.key = bytes_of(digest.data, digest.len);
         }
-        put_be64(key, seq);
+        put_be64(key, number ? strtoull(c->operands[0], NULL, 10) : 0);
         int code = client_read(c, &q, take_entry, &r);
         if (code != CLI_OK || !r) {
                 if (code == CLI_OK)
@@ -63,7 +64,9 @@ static int log_entry(struct cli *c)
                 cli_print(c, message_json_print(&r->base), NULL);
                 return CLI_OK;
         }
-        printf("seq %llu, epoch %llu, outcome %s %s\n", (unsigned long long)r->seq, (unsigned long long)r->epoch, refusal_text(r->code)->code, r->detail);
+        char *detail = shown_line(r->detail);
+        printf("seq %llu, epoch %llu, outcome %s %s\n", (unsigned long long)r->seq, (unsigned long long)r->epoch, refusal_text(r->code)->code, detail ? detail : "");
+        free(detail);
         return act_show(c, bytes_of(r->envelope.data, r->envelope.len), stdout);
 }
 

@@ -3,6 +3,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/file.h"
 #include "agent/cli/rows.h"
+#include "agent/cli/shown.h"
 #include "common/calendar.h"
 #include "common/policy.h"
 #include "proto/registry.pb-c.h"
@@ -84,11 +85,6 @@ static int policy_check(struct cli *c)
         return CLI_OK;
 }
 
-static void print_text(const struct cli *c, const json_t *value, FILE *out)
-{
-        fputs(json_string_value(json_object_get(value, "text")), out);
-}
-
 static int policy_show(struct cli *c)
 {
         static const struct rows_view view = { READ_POLICY, &shuyi__v1__document_row__descriptor, "key", ROWS_KEY_HEX, NULL };
@@ -103,7 +99,10 @@ static int policy_show(struct cli *c)
                 json_decref(list);
                 return list ? CLI_REFUSED : CLI_FAILED;
         }
-        cli_print(c, json_pack("{s:s, s:s}", "digest", json_string_value(json_object_get(json_array_get(list, 0), "digest")), "text", text), print_text);
+        if (c->json)
+                cli_print(c, json_pack("{s:s, s:s}", "digest", json_string_value(json_object_get(json_array_get(list, 0), "digest")), "text", text), NULL);
+        else
+                shown_put(text, stdout);
         json_decref(list);
         return CLI_OK;
 }

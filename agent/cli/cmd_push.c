@@ -3,7 +3,9 @@
  * CSV: the first row names the items (name_en); each further row is an UPSERT.  NDJSON: one record a line, in the form of the
  * API.  Batches carry idempotency keys made of the file's digest and the batch's number, and rows of a CSV file count as
  * changed when the file was, so a push that was cut off can be given again whole. */
+#include "agent/cli/act.h"
 #include "agent/cli/client.h"
+#include "agent/cli/csv.h"
 #include "agent/cli/file.h"
 #include "common/digest.h"
 #include "common/macro.h"
@@ -24,6 +26,7 @@ struct push {
         uint64_t batch, batches, records;
         json_t *waiting;                /* records of the next batch */
         const char *changed_at;
+        bool told;                      /* that the quota makes it wait */
 };
 
 /* One batch; waits and tries again while the agent's quota is used up (429). */
@@ -41,9 +44,12 @@ static int send_batch(struct push *p)
         while (text && key && status == 429) {
                 if (client_post_bytes(p->c, p->path, key, bytes_str(text), &status, &answer) < 0)
                         break;
-                if (status == 429)
+                if (status == 429) {
+                        if (!p->told)
+                                fputs("shuyi: what waits at the agent has reached its quota; waiting for room (Ctrl-C ends this; give the same file again)\n", stderr);
+                        p->told = true;
                         nanosleep(&(struct timespec){ 0, PATIENCE_NS }, NULL);
-                else
+                } else
                         code = status == 202 ? CLI_OK : client_problem(p->c, status, answer);
                 json_decref(TAKE(answer));
         }
@@ -59,99 +65,37 @@ static int add_record(struct push *p, json_t *record)
         return json_array_size(p->waiting) >= p->batch ? send_batch(p) : CLI_OK;
 }
 
-/* One CSV field in place (RFC 4180); answers what follows it.  *ret_end: it was the last of its row. */
-static char *csv_field(char *at, char *end, char **ret_field, bool *ret_end)
-{
-        char *to = at;
-
-        *ret_field = at;
-        if (at < end && *at == '"') {
-                for (at++; at < end && !(*at == '"' && (at + 1 == end || at[1] != '"')); at++) {
-                        if (*at == '"')
-                                at++;
-                        *to++ = *at;
-                }
-                at += at < end;
-        } else {
-                while (at < end && *at != ',' && *at != '\n' && *at != '\r')
-                        *to++ = *at++;
-        }
-        if (at < end && *at == '\r')
-                at++;
-        *ret_end = at >= end || *at == '\n';
-        at += at < end;
-        *to = 0;
-        return at;
-}
-
-static int csv_row(char **at, char *end, char *fields[COLUMNS_MAX])
-{
-        bool last = false;
-        int n = 0;
-
-        while (!last) {
-                if (n == COLUMNS_MAX)
-                        return -1;
-                *at = csv_field(*at, end, &fields[n++], &last);
-        }
-        return n;
-}
-
-/* Names once each: a second column of one name would take the place of the first. */
-static bool header_good(char *const *names, int n)
-{
-        for (int i = 0; i < n; i++) {
-                if (!*names[i])
-                        return false;
-                for (int k = 0; k < i; k++)
-                        if (strcmp(names[i], names[k]) == 0)
-                                return false;
-        }
-        return n > 0;
-}
-
-/* The fields of a row by their columns; NULL: one of them is not UTF-8. */
-static json_t *csv_values(char *const *names, char *const *fields, int n)
+static json_t *row_values(char *const names[], char *const fields[], int n)
 {
         json_t *values = json_object();
 
         for (int i = 0; i < n; i++)
-                if (json_object_set_new(values, names[i], *fields[i] ? json_string(fields[i]) : json_null()) < 0) {
-                        json_decref(values);
-                        return NULL;
-                }
+                json_object_set_new(values, names[i], *fields[i] ? json_string(fields[i]) : json_null());
         return values;
 }
 
 static int push_csv(struct push *p, char *text, char *end)
 {
         char *names[COLUMNS_MAX], *fields[COLUMNS_MAX];
-        int columns, line = 1, code = CLI_OK;
+        struct csv csv = csv_begin(text, end);
+        int columns = csv_row(&csv, names, COLUMNS_MAX), n, code = CLI_OK;
 
-        if (memchr(text, 0, (size_t)(end - text))) {
-                cli_error("a NUL byte in the file");
-                return CLI_FAILED;
-        }
-        columns = csv_row(&text, end, names);
-        if (!header_good(names, columns)) {
-                cli_error("line 1 must name the columns, each once");
-                return CLI_FAILED;
-        }
-        while (code == CLI_OK && text < end) {
-                int n = csv_row(&text, end, fields);
-                line++;
-                if (n != columns) {
-                        cli_error("line %d has %d fields, not %d", line, n, columns);
-                        return CLI_FAILED;
-                }
-                json_t *values = csv_values(names, fields, n);
-                if (!values) {
-                        cli_error("line %d is not UTF-8", line);
+        while (code == CLI_OK && columns > 0 && (n = csv_row(&csv, fields, COLUMNS_MAX)) > 0) {
+                json_t *values = n == columns ? row_values(names, fields, n) : NULL;
+
+                if ((int)json_object_size(values) != n) {
+                        if (values)
+                                cli_error("the first row names an item twice");
+                        else
+                                cli_error("line %u has %d fields, not %d", csv.line, n, columns);
+                        json_decref(values);
                         return CLI_FAILED;
                 }
                 code = add_record(p, json_pack("{s:s, s:s, s:o}", "op", "UPSERT", "changed_at", p->changed_at, "values", values));
         }
-        return code;
+        if (csv.wrong)
+                cli_error("line %u: %s", csv.line, csv.wrong);
+        return csv.wrong ? CLI_FAILED : code;
 }
 
 static int push_ndjson(struct push *p, char *text, char *end)
@@ -186,6 +130,10 @@ static int push_records(struct cli *c)
 
         if (cli_number(c, "batch", 1, 1000, BATCH_DEFAULT, &p.batch) < 0)
                 return CLI_USAGE;
+        if (!c->operands[0][strcspn(c->operands[0], "/")] || strcspn(c->operands[0], "?#%\\ \t\r\n") != strlen(c->operands[0])) {
+                cli_error("a resource is CLASS/SEQ, such as 300001/1, not '%s'", c->operands[0]);
+                return CLI_USAGE;
+        }
         if (!p.path || file_read(c, path, &text) < 0)
                 return CLI_FAILED;
         char *copy = arena_alloc(c->arena, text.n + 1);
@@ -209,14 +157,19 @@ static int push_records(struct cli *c)
         json_decref(p.waiting);
         if (code == CLI_OK)
                 cli_print(c, json_pack("{s:I, s:I}", "records", (json_int_t)p.records, "batches", (json_int_t)p.batches), NULL);
+        else if (p.records)
+                cli_error("%llu records before that were taken and go on to the center", (unsigned long long)p.records);
         return code;
 }
 
 static int push_status(struct cli *c)
 {
         json_t *answer = NULL;
+        ProtobufCBinaryData id;
         long status;
 
+        if (act_hex(c, c->operands[0], "a push", ID_BYTES, &id) < 0)
+                return CLI_USAGE;
         if (client_call(c, "GET", arena_printf(c->arena, "/v1/pushes/%s", c->operands[0]), NULL, &status, &answer) < 0)
                 return CLI_FAILED;
         if (status != 200) {

@@ -63,9 +63,27 @@ static int write_all(int fd, struct bytes b)
         return 0;
 }
 
+static mode_t mask_now(void)
+{
+        mode_t mask = umask(077);
+
+        umask(mask);
+        return mask;
+}
+
+/* Not every file system can refuse to replace in one step; there the look before it must do. */
+static int put_in_place(const char *temporary, const char *path, bool replace)
+{
+        if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, replace ? 0 : RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS)
+                return -errno;
+        return rename(temporary, path) < 0 ? -errno : 0;
+}
+
 int file_write(struct cli *c, const char *path, struct bytes b, unsigned mode, bool replace)
 {
-        char *temporary = arena_printf(c->arena, "%s.new", path);
+        char *temporary = arena_printf(c->arena, "%s.XXXXXX", path);
         int r;
 
         if (!temporary) {
@@ -76,13 +94,17 @@ int file_write(struct cli *c, const char *path, struct bytes b, unsigned mode, b
                 cli_error("%s is there already; it is not overwritten", path);
                 return -1;
         }
-        unlink(temporary);
-        _cleanup_(close_fdp) int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        r = fd < 0 ? -errno : write_all(fd, b);
+        _cleanup_(close_fdp) int fd = mkostemp(temporary, O_CLOEXEC);
+        if (fd < 0) {
+                cli_error("%s: %s", path, strerror(errno));
+                return -1;
+        }
+        fchmod(fd, mode & ~mask_now());         /* where it cannot be widened, it stays the owner's */
+        r = write_all(fd, b);
         if (r == 0 && fsync(fd) < 0)
                 r = -errno;
-        if (r == 0 && rename(temporary, path) < 0)
-                r = -errno;
+        if (r == 0)
+                r = put_in_place(temporary, path, replace);
         if (r < 0) {
                 cli_error("%s: %s", path, strerror(-r));
                 unlink(temporary);

@@ -42,15 +42,23 @@ static int take_row(struct cli *c, struct bytes b, void *ctx)
         return json_array_append_new(f->list, row);
 }
 
-json_t *rows_fetch(struct cli *c, const struct rows_view *view, struct bytes key)
+static json_t *fetch_rows(struct cli *c, const struct rows_view *view, struct bytes key, int *ret_code)
 {
         struct fetch f = { view, json_array() };
         struct client_query q = { .what = view->what, .key = key };
 
-        if (client_read(c, &q, take_row, &f) == CLI_OK)
+        *ret_code = client_read(c, &q, take_row, &f);
+        if (*ret_code == CLI_OK)
                 return f.list;
         json_decref(f.list);
         return NULL;
+}
+
+json_t *rows_fetch(struct cli *c, const struct rows_view *view, struct bytes key)
+{
+        int code;
+
+        return fetch_rows(c, view, key, &code);
 }
 
 const json_t *rows_find(const json_t *row, const char *path)
@@ -108,10 +116,11 @@ static void print_rows(const struct cli *c, const json_t *list, FILE *out)
 
 int rows_print(struct cli *c, const struct rows_view *view, struct bytes key, bool (*filter)(const struct cli *c, const json_t *row))
 {
-        json_t *list = rows_fetch(c, view, key);
+        int code;
+        json_t *list = fetch_rows(c, view, key, &code);
 
         if (!list)
-                return CLI_FAILED;
+                return code;
         for (size_t i = json_array_size(list); filter && i-- > 0;)
                 if (!filter(c, json_array_get(list, i)))
                         json_array_remove(list, i);

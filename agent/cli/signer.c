@@ -7,6 +7,7 @@
 #include "common/times.h"
 #include "common/words.h"
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,15 @@ static bool demo_keys(const struct cli *c)
         return cli_switch(c, "demo-keys") || (env && strcmp(env, "1") == 0);
 }
 
-/* Reads one line from the terminal without showing it. */
+static volatile sig_atomic_t caught;
+
+static void catch(int number) { caught = number; }
+
+/* Reads one line from the terminal without showing it; whoever gives up with Ctrl-C gets the terminal back as it was. */
 static int ask(const char *prompt, struct secret *into, size_t *ret_n)
 {
+        static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+        struct sigaction before[ELEMENTS(signals)], note = { .sa_handler = catch };
         struct termios old, quiet;
         FILE *tty = fopen("/dev/tty", "r+");
 
@@ -38,12 +45,18 @@ static int ask(const char *prompt, struct secret *into, size_t *ret_n)
         quiet = old;
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         setvbuf(tty, NULL, _IONBF, 0);
+        for (size_t i = 0; i < ELEMENTS(signals); i++)
+                sigaction(signals[i], &note, &before[i]);
         fputs(prompt, tty);
         tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
         char *line = fgets((char *)secret_bytes(into), PASSPHRASE_MAX, tty);
         tcsetattr(fileno(tty), TCSAFLUSH, &old);
         fputc('\n', tty);
         fclose(tty);
+        for (size_t i = 0; i < ELEMENTS(signals); i++)
+                sigaction(signals[i], &before[i], NULL);
+        if (caught)
+                raise(caught);
         *ret_n = line ? strcspn(line, "\n") : 0;
         return line ? 0 : -1;
 }
@@ -77,16 +90,15 @@ static struct secret *passphrase(struct cli *c, bool again, size_t *ret_n)
                 cli_error("out of memory");
                 return NULL;
         }
-        if (path && *path)
-                return read_passphrase_file(path, first, ret_n) < 0 ? NULL : TAKE(first);
-        if (ask("Passphrase: ", first, ret_n) < 0)
+        bool from_file = path && *path;
+        if ((from_file ? read_passphrase_file(path, first, ret_n) : ask("Passphrase: ", first, ret_n)) < 0)
                 return NULL;
-        if (!again)
-                return TAKE(first);
-        if (*ret_n < PASSPHRASE_MIN) {
+        if (again && *ret_n < PASSPHRASE_MIN && !(from_file && demo_keys(c))) {
                 cli_error("a passphrase has at least %d bytes", PASSPHRASE_MIN);
                 return NULL;
         }
+        if (from_file || !again)
+                return TAKE(first);
         if (ask("Once more: ", second, &n) < 0 || n != *ret_n || !secret_equal(first, second)) {
                 cli_error("the two differ");
                 return NULL;

@@ -56,6 +56,45 @@ def init(p, *more):
     return p.run("authority", "init", "spec.json", "root.key", "--genesis", "g", "--anchor", "a", "--welcome", "w", *more)
 
 
+def test_a_file_of_the_user_beside_a_new_key_stays(p):
+    (p.dir / "own.key.new").write_text("another key")
+    p.good("key", "new", "own.key", "--use", "ROOT")
+    tap.equal((p.dir / "own.key.new").read_text(), "another key")
+    tap.equal(stat.S_IMODE((p.dir / "own.key").stat().st_mode), 0o600)
+    tap.equal(sorted(f.name for f in p.dir.iterdir() if f.name.startswith("own.key")), ["own.key", "own.key.new"])
+
+
+def test_a_short_passphrase_is_refused_from_a_file_too(p):
+    (p.dir / "short").write_text("short\n")
+    code, _, err = p.run("key", "new", "short.key", env={"SHUYI_PASSPHRASE_FILE": str(p.dir / "short"), "SHUYI_DEMO_KEYS": ""})
+    tap.equal(code, 1)
+    tap.contains(err, "at least 10")
+    tap.equal((p.dir / "short.key").exists(), False)
+
+
+def test_a_csv_file_that_must_be_guessed_at_is_not_pushed(p):
+    for text, why in ((b'a,b\n"c"d,e\n', "line 2: text after a closing quote"), ("a,b\n\u4e2d,2\n".encode("gbk"), "line 2: not UTF-8"),
+                      (b"a,b\n1\n", "line 2 has 1 fields, not 2"), (b"a,a\n1,2\n", "names an item twice"), (b'a,b\n1,"2\n', "a quote is not closed")):
+        (p.dir / "bad.csv").write_bytes(text)
+        code, _, err = p.run("push", "records", "300001/1", "bad.csv")
+        tap.equal(code, 1)
+        tap.contains(err, why)
+
+
+def test_operands_that_are_no_identifiers_never_reach_the_agent(p):
+    for arguments in (("draft", "drop", "../acts"), ("push", "status", "x y"), ("push", "records", "300001", "bad.csv"), ("log", "entry", "-1"), ("log", "entry", "")):
+        code, _, err = p.run(*arguments)
+        tap.equal((arguments, code), (arguments, 2))
+
+
+def test_text_of_others_cannot_steer_the_terminal(p):
+    (p.dir / "a\x1b[2J.key").write_text("no key")
+    code, _, err = p.run("key", "show", "a\x1b[2J.key")
+    tap.equal(code, 1)
+    tap.equal("\x1b" in err, False)
+    tap.contains(err, "\\u001b[2J")
+
+
 def test_help_lists_every_noun_and_each_command_explains_itself(p):
     out = p.good("--help")
     nouns = "authority key department staff agent catalog request grant draft push audit log policy ping doctor".split()
