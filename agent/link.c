@@ -303,6 +303,7 @@ static void *loop(void *arg)
         int fds[2] = { l->stop_fd, job_queue_fd(&l->ag->jobs) };
         bool ready[2] = { false };
 
+        pthread_setname_np(pthread_self(), "link");
         while (!ready[0]) {
                 link_client_wait(l->client, fds, ready, 2, wait_ms(l));
                 pace(l);

@@ -89,6 +89,7 @@ static bool open_signature(struct opening_of *o)
         if (r != ACCEPTED)
                 return breach(o, r, "form or signature");
         o->out->kind = o->claim->kind->number;
+        o->out->claim = o->claim;
         return true;
 }
 

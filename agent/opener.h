@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/keep.h"
 #include "agent/rows.pb-c.h"
+#include "common/envelope.h"
 #include "proto/state.pb-c.h"
 
 enum opening {
@@ -25,6 +26,7 @@ struct opened {
         struct bytes records;                   /* packed OpenedRecords; {0} if the link carries none */
         Shuyi__V1__GrantRow *grant;
         uint32_t version;
+        const struct claim *claim;              /* in the arena; NULL where the link was not even read */
 };
 
 /* Moves `c` on to what the link says (stream, view, epoch and key); the caller stores it.  0, or a fault. */

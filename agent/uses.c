@@ -40,18 +40,17 @@ int uses_note(struct agent *ag, struct arena *a, const struct digest *grant, con
 {
         struct agent_key k = agent_key_u64(agent_key_bytes(agent_key(AGENT_USE), bytes_digest(grant)), link->stream_seq);
         Shuyi__V1__AcquisitionRow row = SHUYI__V1__ACQUISITION_ROW__INIT;
-        const struct claim *c;
-        struct digest payload;
+        const Shuyi__V1__Header *header;
 
-        if (o->kind != KIND_UPDATE || !o->grant)
+        if (o->kind != KIND_UPDATE || !o->grant || !o->claim)
                 return 0;
-        if (envelope_parse(a, keep_bytes(link->envelope), &c) != ACCEPTED)
-                return -EBADMSG;
-        payload = digest_plain(c->body);
+        header = message_parse(a, &shuyi__v1__header__descriptor, o->claim->header);
+        if (!header)
+                return -ENOMEM;
         fill_grant(&row, o->grant);
-        fill_update(&row, c);
+        fill_update(&row, o->claim);
         row.grant = keep_binary(bytes_digest(grant));
-        row.payload_digest = keep_binary(bytes_digest(&payload));
+        row.payload_digest = header->body_digest;       /* checked when the link was opened */
         row.acquired_at = acquired.ms;
         row.broker_at = link->accepted_at;
         row.update_seq = link->seq;

@@ -347,6 +347,7 @@ static void *run(void *arg)
         struct deliver *self = arg;
         bool more = false;
 
+        pthread_setname_np(pthread_self(), "deliver");
         while (!self->stop) {
                 void *news[64];
                 int n = queue_take_many(self->d.broker->news.q, more ? 0 : 200, news, ELEMENTS(news));

@@ -90,6 +90,7 @@ static void *run(void *arg)
         struct front *f = arg;
         int fd = outgoing_queue_fd(&f->broker->parcels);
 
+        pthread_setname_np(pthread_self(), "front");
         while (!atomic_load(&f->stopping)) {
                 struct link_frame *in;
                 bool ready;

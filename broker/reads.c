@@ -217,6 +217,7 @@ static void *run(void *arg)
         struct question *q;
         int r;
 
+        pthread_setname_np(pthread_self(), "reads");
         while ((r = question_queue_take(&self->broker->questions, self->waiting ? 2 : 500, &q)) >= 0) {
                 if (r > 0)
                         take(self, q);

@@ -258,6 +258,7 @@ static void *run(void *arg)
 {
         struct sequence *s = arg;
 
+        pthread_setname_np(pthread_self(), "sequence");
         s->start_result = open_run(s);
         sem_post(&s->started);
         if (s->start_result < 0)

@@ -63,6 +63,7 @@ static void *run(void *arg)
         struct sync *s = arg;
         struct group *g;
 
+        pthread_setname_np(pthread_self(), "sync");
         while (group_queue_take(&s->broker->groups, -1, &g) > 0) {
                 if (g->batch && g->last_seq > 0)
                         make_durable(s, g);

@@ -44,6 +44,7 @@ static void *run(void *arg)
 {
         struct timer *t = arg;
 
+        pthread_setname_np(pthread_self(), "timer");
         pthread_mutex_lock(&t->lock);
         while (!t->stopping) {
                 struct timespec until;

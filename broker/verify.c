@@ -169,6 +169,7 @@ static void *work(void *arg)
         struct verify *v = w->verify;
         struct ticket *t;
 
+        pthread_setname_np(pthread_self(), "verify");
         while ((t = take(v, w))) {
                 struct mono_time from = times_mono();
                 struct keydir *d = keydir_slot_get(v->broker->directory);

@@ -339,3 +339,22 @@ struct bytes envelope_strip(struct arena *a, struct bytes wire)
         memcpy(to + (after - wire.p), p, (size_t)(end - p));    /* the walk stopped behind the body */
         return bytes_of(to, (size_t)(after - wire.p) + (size_t)(end - p));
 }
+
+bool envelope_header_digest(struct bytes wire, struct digest *ret)
+{
+        const uint8_t *p = wire.p;
+        uint64_t n;
+
+        if (wire.n < 4 || *p++ != 0x0a)         /* field 1, a run */
+                return false;
+        n = *p & 0x7f;
+        for (unsigned shift = 7; *p++ & 0x80; shift += 7) {
+                if (shift > 28 || p == wire.p + wire.n)
+                        return false;
+                n |= (uint64_t)(*p & 0x7f) << shift;
+        }
+        if (n > (uint64_t)(wire.p + wire.n - p))
+                return false;
+        *ret = digest_plain(bytes_of(p, (size_t)n));
+        return true;
+}

@@ -60,6 +60,9 @@ struct bytes envelope_sign(struct arena *a, struct bytes wire, const struct dige
 #define ENVELOPE_SIGNED_BYTES (17 + 1 + 2 + 1 + 32 + 32)
 void envelope_signed_bytes(uint32_t suite, enum role capacity, const struct digest *credential, const struct digest *header, uint8_t ret[ENVELOPE_SIGNED_BYTES]);
 
+/* Header digest of an envelope of our own making, without reading the rest.  False if `wire` does not begin with a header. */
+bool envelope_header_digest(struct bytes wire, struct digest *ret);
+
 /* A packed message in the arena, canonical by construction; {0} when full. */
 struct bytes message_pack(struct arena *a, const ProtobufCMessage *m);
 /* Scan, then unpack into the arena: NULL if the bytes are not exactly one canonical message. */

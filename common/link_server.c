@@ -123,6 +123,7 @@ static void *doorkeeper(void *argument)
         struct link_server *s = argument;
         void *const sockets[] = { s->zap, s->monitor };
 
+        pthread_setname_np(pthread_self(), "zap");
         for (bool stop = false; !stop;) {
                 if (link_poll(sockets, 2, &s->stop, &stop, 1, -1) < 0)
                         continue;               /* EINTR */

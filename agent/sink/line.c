@@ -14,12 +14,13 @@ static char *quote_into(char *to, const char *text)
 
         *to++ = '"';
         for (; *text; text++) {
-                const char *hit = strchr(plain, *text);
+                bool as_it_is = (unsigned char)*text >= 0x20 && *text != '"' && *text != '\\';
+                const char *hit = as_it_is ? NULL : strchr(plain, *text);
 
                 if (hit) {
                         *to++ = '\\';
                         *to++ = escaped[hit - plain];
-                } else if ((unsigned char)*text < 0x20) {
+                } else if (!as_it_is) {
                         to += sprintf(to, "\\u%04x", (unsigned)(unsigned char)*text);
                 } else {
                         *to++ = *text;

@@ -354,6 +354,7 @@ static void *loop(void *arg)
         bool all = true, placed = false;
         int r = 1;
 
+        pthread_setname_np(pthread_self(), "sink");
         for (;;) {
                 void *wake = NULL;
 

@@ -36,6 +36,11 @@ static void test_a_signed_get_becomes_a_claim(void **state)
         assert_string_equal(((const Shuyi__V1__RequestBody *)c->open_body)->need, "divisions");
         d = digest_plain(c->header);
         assert_memory_equal(d.b, c->header_digest.b, DIGEST_BYTES);
+        d = (struct digest){ { 0 } };
+        assert_true(envelope_header_digest(e, &d));
+        assert_memory_equal(d.b, c->header_digest.b, DIGEST_BYTES);
+        for (size_t n = 0; n < 4 + c->header.n; n++)
+                assert_true(n >= (size_t)(c->header.p + c->header.n - e.p) || !envelope_header_digest(bytes_of(e.p, n), &d));
         assert_true(c->header.p > e.p && c->body.p + c->body.n < e.p + e.n);    /* borrowed */
 }
 
