@@ -105,6 +105,8 @@ static void *run(void *arg)
                                 break;
                         if (r == 0)
                                 front_take_frame(f, in);
+                        else if (r == -EBADMSG)         /* of several parts, or without identity */
+                                metrics_inc(f->counts, M_IGNORED, SESSION_WHY_FORM);
                 }
                 front_take_parcels(f);
                 front_tell_late(f);
