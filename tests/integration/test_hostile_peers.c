@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <zmq.h>
 
 static const char *program;
 
@@ -156,6 +157,47 @@ static void test_who_says_nothing_is_cut_after_its_time(void **state)
         stage_hang_up(h->s);
         hostile_open(h);
         others_are_served(h);
+        hostile_free(h);
+}
+
+/* ---- messages that our own link would not send ---- */
+
+/* A bare DEALER with mallory's key. */
+static void *bare_dealer(struct hostile *h, void *context)
+{
+        void *socket = zmq_socket(context, ZMQ_DEALER);
+        uint8_t public_key[LINK_KEY_BYTES];
+        int linger = 0, patience = 10000;
+
+        link_public_key(h->mallory->link_secret, public_key);
+        zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, h->s->live.link_key, LINK_KEY_BYTES);
+        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, LINK_KEY_BYTES);
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, h->mallory->link_secret, LINK_KEY_BYTES);
+        zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
+        zmq_setsockopt(socket, ZMQ_SNDTIMEO, &patience, sizeof(patience));
+        assert_int_equal(zmq_connect(socket, h->s->live.endpoint), 0);
+        return socket;
+}
+
+static void test_several_parts_and_messages_beyond_the_transports_limit_are_not_taken(void **state)
+{
+        struct hostile *h = hostile_new(program, "");
+        void *context = zmq_ctx_new(), *socket = bare_dealer(h, context);
+        double bytes = hostile_count(h, "shuyi_frames_received_bytes_total"), admitted;
+        uint8_t *huge = calloc(1, 4 << 20);
+
+        zmq_send(socket, "one", 3, ZMQ_SNDMORE);
+        zmq_send(socket, "two", 3, 0);
+        live_wait_metric(&h->s->live, "shuyi_frames_ignored_total{reason=\"not a frame\"}", 1);
+        admitted = hostile_count(h, "shuyi_handshakes_admitted_total");
+        assert_int_equal(zmq_send(socket, huge, 4 << 20, 0), 4 << 20);
+        live_wait_metric(&h->s->live, "shuyi_handshakes_admitted_total", admitted + 1); /* cut off, it connects again */
+        assert_true(hostile_count(h, "shuyi_frames_received_bytes_total") < bytes + (1 << 20));
+        zmq_close(socket);
+        zmq_ctx_term(context);
+        free(huge);
+        others_are_served(h);
+        hostile_quiet(h);
         hostile_free(h);
 }
 
@@ -316,6 +358,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_a_quota_used_up_is_BUSY_and_only_for_its_link),
                 cmocka_unit_test(test_stalls_and_noise_in_the_handshake_end_by_time_and_keep_nobody_out),
                 cmocka_unit_test(test_who_says_nothing_is_cut_after_its_time),
+                cmocka_unit_test(test_several_parts_and_messages_beyond_the_transports_limit_are_not_taken),
                 cmocka_unit_test(test_who_never_acknowledges_gets_a_window_and_no_more),
                 cmocka_unit_test(test_who_asks_and_never_reads_fills_his_own_queue_only),
                 cmocka_unit_test(test_too_many_questions_at_once_are_E_QUOTA),
