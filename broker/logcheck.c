@@ -33,9 +33,10 @@ static void remove_dir(const char *dir)
         rmdir(dir);
 }
 
+/* Large commits need more room than the broker's small ones: address space only. */
 static int open_scratch(struct broker *b, char dir[4096], struct store **ret)
 {
-        struct store_options o = { .dir = dir, .map_bytes = (uint64_t)broker_setting(b, S_STORE_MAP), .databases = fold_databases, .allow_volatile = true };
+        struct store_options o = { .dir = dir, .map_bytes = 4 * (uint64_t)broker_setting(b, S_STORE_MAP) + (1ull << 30), .databases = fold_databases, .allow_volatile = true };
 
         snprintf(dir, 4096, "%s/scratch-XXXXXX", config_string(b->config, S_STORE_DIR));
         if (!mkdtemp(dir)) {

@@ -82,10 +82,19 @@ static void handle(struct sequence *s, struct ticket *t)
                 ticket_free(t);
                 return;
         }
+        if (t->code == ACCEPTED && s->short_of_room && !space_takes(SPACE_RESERVED, t->claim->kind)) {
+                sequence_send_back(s, t);
+                sequence_group_take(s, t);
+                return;
+        }
         if (t->code == ACCEPTED && quarantine_holds(s->quarantine, &t->claim->envelope_digest))
                 t->code = E_QUARANTINED;
         if (t->code == ACCEPTED)
                 sequence_step(s, t);
+        if (s->map_full) {
+                sequence_group_take(s, t);
+                return;
+        }
         if (t->seq > 0 && t->code == ACCEPTED && t->claim->kind->number == KIND_CLOCK)
                 clock_guard_state(&s->guard, s->fold.accepted_at, s->mono);
         if (t->link > 0 && t->seq == 0 && t->code != ACCEPTED)

@@ -29,6 +29,8 @@ struct sequence {
         struct fold before;             /* as the fold stood when it was opened */
         struct segment_batch *spare;
         size_t group_bytes_max;
+        bool short_of_room;             /* the open group may only hold what must never be refused (space.h) */
+        bool map_full;                  /* the open group does not fit into the state: it goes back */
         bool in_flight, crowded;        /* a group is being synced; more came meanwhile */
         struct mono_time sent;          /* when the last group went to sync */
 
@@ -53,6 +55,7 @@ bool sequence_has_room(const struct sequence *s, size_t wire);
 void sequence_group_take(struct sequence *s, struct ticket *t);
 /* Applies what the ticket claims; afterwards it is an entry, or refused without one. */
 void sequence_step(struct sequence *s, struct ticket *t);
+void sequence_send_back(struct sequence *s, struct ticket *t);  /* not taken after all: BUSY for want of space */
 void sequence_count(struct sequence *s, const struct ticket *t);
 bool sequence_may_close(const struct sequence *s);
 void sequence_close_group(struct sequence *s);  /* to sync */

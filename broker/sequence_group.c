@@ -17,8 +17,12 @@ static int open_group(struct sequence *s)
 
         if (r == 0) {
                 r = store_group_begin(store);
-                if (r == -ENOSPC)
+                s->short_of_room = r == -ENOSPC;
+                if (r == -ENOSPC) {
+                        atomic_store(&s->broker->store_permille, 1000);
+                        atomic_store(&s->broker->space_step, SPACE_RESERVED);
                         r = store_group_begin_reserved(store);
+                }
         }
         if (r < 0)
                 return r;
@@ -42,7 +46,7 @@ void sequence_need_group(struct sequence *s)
 
 bool sequence_has_room(const struct sequence *s, size_t wire)
 {
-        return !s->group || (s->group->n < GROUP_TICKETS_MAX &&
+        return !s->group || (!s->map_full && s->group->n < GROUP_TICKETS_MAX &&
                              segment_batch_bytes(s->group->batch) + segment_record_bytes(SEGMENT_ENTRY_PREFIX + wire) < s->group_bytes_max);
 }
 
@@ -108,6 +112,11 @@ void sequence_step(struct sequence *s, struct ticket *t)
         quarantine_enter(s->quarantine, &t->claim->envelope_digest);
         t->entry.accepted_at = stamp(s, t);
         r = fold_step(&s->fold, &t->entry, t->arena, &t->outcome, &t->leaf);
+        if (r == -ENOSPC) {                     /* the state's map is full: no fault of the envelope's; the group goes back */
+                quarantine_leave(s->quarantine);
+                s->map_full = true;
+                return;
+        }
         if (r < 0) {
                 quarantine_mark();
                 broker_fail("sequence.apply", r);
@@ -176,7 +185,7 @@ static bool told_before(const struct sequence *s, const struct ticket *t)
         return decided_find(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq) != ACCEPTED;
 }
 
-static void send_back_again(struct sequence *s, struct ticket *t)
+void sequence_send_back(struct sequence *s, struct ticket *t)
 {
         int r = decided_back(s->decided, t->link, t->lane, t->outbox_epoch, t->outbox_seq);
 
@@ -192,7 +201,7 @@ static void take_back(struct sequence *s, struct group *g)
 {
         unsigned kept = 0;
 
-        log_event(LOG_ERR, "sequence.no_space", log_u64("entries", g->last_seq - g->first_seq + 1));
+        log_event(LOG_ERR, "sequence.no_space", log_u64("entries", g->last_seq > 0 ? g->last_seq - g->first_seq + 1 : 0), log_bool("map", s->map_full));
         store_group_abort(s->broker->store);
         struct exchange *x = s->fold.exchange;
         s->fold = s->before;
@@ -205,12 +214,15 @@ static void take_back(struct sequence *s, struct group *g)
                         continue;
                 }
                 if (!told_before(s, t))
-                        send_back_again(s, t);
+                        sequence_send_back(s, t);
                 g->tickets[kept++] = t;
         }
         g->n = kept;
         g->first_seq = g->last_seq = 0;
         g->trust_head = NULL;
+        if (s->map_full)
+                atomic_store(&s->broker->store_permille, 1000); /* until the next commit tells */
+        s->map_full = false;
         atomic_store(&s->broker->space_step, SPACE_RESERVED);
 }
 
@@ -239,6 +251,11 @@ static void finish_entries(struct sequence *s, struct group *g)
                 r = index_group(s, g);
         if (r == 0)
                 r = store_group_commit(s->broker->store);
+        if (r == -ENOSPC) {
+                segment_unplan(s->broker->segments, g->batch);
+                take_back(s, g);
+                return;
+        }
         if (r < 0)
                 broker_fail("sequence.close", r);
         if (s->fold.directory_moved)
@@ -255,11 +272,13 @@ void sequence_close_group(struct sequence *s)
 {
         struct group *g;
 
-        if (s->fold.trust_moved)
+        if (s->fold.trust_moved && !s->map_full)
                 sequence_add_trust_head(s);
         g = TAKE(s->group);
         metrics_observe(s->counts, M_GROUP, 0, g->n);
-        if (g->last_seq > 0)
+        if (s->map_full)
+                take_back(s, g);
+        else if (g->last_seq > 0)
                 finish_entries(s, g);
         else
                 store_group_abort(s->broker->store);

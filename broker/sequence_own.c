@@ -18,7 +18,8 @@ static struct ticket *add_system(struct sequence *s, enum kind_number kind, cons
         sequence_step(s, t);
         if (t->code != ACCEPTED)
                 broker_fail("sequence.system", -EBADMSG);
-        sequence_count(s, t);
+        if (!s->map_full)
+                sequence_count(s, t);
         sequence_group_take(s, t);
         return t;
 }

@@ -30,6 +30,16 @@ static bool is_busy(struct live_agent *a, void *arg)
         return a->busies > 0;
 }
 
+static bool settled_or_busy(struct live_agent *a, void *arg)
+{
+        const uint64_t *number = arg;
+
+        for (size_t i = a->rows_n; i > 0; i--)
+                if (a->rows[i - 1].lane == 1 && a->rows[i - 1].number == *number)
+                        return true;
+        return a->busies > 0;
+}
+
 /* An act of health's user that nobody has sent yet. */
 static struct bytes fresh_act(struct stage *s)
 {
@@ -223,6 +233,35 @@ static void test_a_full_disk_refuses_data_then_acts_and_resumes_by_itself(void *
         stage_free(s);
 }
 
+static void test_a_full_state_refuses_data_and_loses_nothing(void **state)
+{
+        struct stage *s;
+        struct live_agent *provider;
+        unsigned told = 0;
+
+        live_map_bytes = "4MiB";
+        s = stage_new(program, "");
+        live_map_bytes = "256MiB";
+        stage_go_live(s);
+        assert_true(stage_tell(s));
+        provider = stage_agent(s, s->m->civil_agent);
+        while (provider->busies == 0) {
+                uint64_t number;
+
+                assert_refusal(market_update(s->m, &s->stream, 2).code, ACCEPTED);
+                number = live_put(provider, 1, s->m->c->log[s->m->c->log_n - 1].wire);
+                live_pump(provider, settled_or_busy, &number, "a receipt or BUSY");
+                told++;
+        }
+        assert_int_equal(provider->busy->reason, BUSY_SPACE);
+        assert_true(told > 100);
+        stage_hang_up(s);
+        live_stop(&s->live);                                    /* it ends in order, and all it said stands */
+        stage_must_hold(s, "check");
+        live_start(&s->live, NULL);
+        stage_free(s);
+}
+
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
@@ -233,6 +272,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_frames_that_do_not_decode_end_the_session_and_nothing_else),
                 cmocka_unit_test(test_a_flood_over_its_credit_is_cut_and_others_are_served),
                 cmocka_unit_test(test_a_full_disk_refuses_data_then_acts_and_resumes_by_itself),
+                cmocka_unit_test(test_a_full_state_refuses_data_and_loses_nothing),
         };
 
         if (argc < 2)

@@ -65,6 +65,8 @@ static void nap(void)
 
 /* ---- founding ---- */
 
+const char *live_map_bytes = "256MiB";
+
 static void write_file(struct live *l, const char *name, struct bytes text)
 {
         char path[300];
@@ -120,8 +122,8 @@ void live_found(struct live *l, const char *program, struct city *city, const ch
         write_genesis(l);
         snprintf(config, sizeof(config),
                  "domain: \"%s\"\nlog:\n  origin: shuyi/%s\n  segment_bytes: 4MiB\nkeys:\n  broker: broker.key\n  log: log.key\n"
-                 "store:\n  dir: store\n  allow_volatile: true\n  map_bytes: 256MiB\nhttp:\n  listen: tcp://127.0.0.1:0\n"
-                 "%s%s", CITY_DOMAIN, CITY_DOMAIN, strstr(extra, "link:") ? "" : "link:\n  listen: tcp://127.0.0.1:0\n", extra);
+                 "store:\n  dir: store\n  allow_volatile: true\n  map_bytes: %s\nhttp:\n  listen: tcp://127.0.0.1:0\n"
+                 "%s%s", CITY_DOMAIN, CITY_DOMAIN, live_map_bytes, strstr(extra, "link:") ? "" : "link:\n  listen: tcp://127.0.0.1:0\n", extra);
         write_file(l, "broker.yaml", bytes_str(config));
         if (live_run(l, "init", "genesis.shuyi", out, sizeof(out)) != 0)
                 fail_live(l, "init failed: %s", out);

@@ -25,6 +25,8 @@ struct live {
         int64_t *clock_shift;           /* ms, shared with the broker */
 };
 
+extern const char *live_map_bytes;      /* store.map_bytes of what is founded next */
+
 /* Keys, configuration and genesis of `city` in a fresh directory; `init` is run.  `extra` is more YAML, "" for none. */
 void live_found(struct live *l, const char *program, struct city *city, const char *extra);
 void live_start(struct live *l, const char *failpoint);         /* returns when it is ready; failpoint may be NULL */
