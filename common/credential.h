@@ -9,7 +9,7 @@
 #include "common/times.h"
 #include "proto/identity.pb-c.h"
 
-#define CREDENTIAL_MAX_BYTES (16 * 1024)       /* of a credential, and of a key request: what unpacking them may cost */
+#define CREDENTIAL_MAX_BYTES (4 * 1024)        /* of a credential, and of a key request: what unpacking them may cost */
 
 struct digest credential_id(struct bytes credential);
 struct digest root_key_id(uint32_t suite, const uint8_t key[32]);

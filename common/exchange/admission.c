@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #define STAFF_TEXT_MAX 256
+#define STAFF_MAX_BYTES (4 * 1024)              /* packed: read for each consumer of a stream at each of its links */
 
 /* ---- rows ---- */
 
@@ -73,6 +74,8 @@ enum refusal admission_check_staff(struct turn *t, const Shuyi__V1__Staff *s, bo
         if (roles_exclusive(roles_mask(s->roles, s->n_roles)))
                 return turn_refuse(t, G_SEPARATION, "roles");
         t->detail[0] = 0;
+        if (protobuf_c_message_get_packed_size(&s->base) > STAFF_MAX_BYTES)
+                turn_detail(t, "size");
         if (text_missing(s->office))
                 turn_detail(t, "office");
         if (text_missing(s->name))

@@ -234,6 +234,26 @@ static void a_returned_filing_is_over(void **state)
         city_free(a.c);
 }
 
+/* A field that a later version might have added: kept, but not without measure. */
+static void a_staff_record_of_many_bytes_is_refused(void **state)
+{
+        _cleanup_(city_freep) struct city *c = two_departments();
+        struct party *p = city_party(c, "fat", CITY_HEALTH, SUBJECT_PERSON);
+        const uint32_t roles[] = { ROLE_USER };
+        Shuyi__V1__FileBody *body = city_file_body(c, p, roles, 1);
+        uint8_t more[5002] = { 0x88, 0x27 };            /* 5,000 */
+        ProtobufCMessageUnknownField field = { 1000, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, sizeof(more), more };
+
+        body->staff->base.n_unknown_fields = 1;
+        body->staff->base.unknown_fields = &field;
+        assert_refusal(city_file_staff(c, city_find(c, "health-officer"), body).code, G_FIELD);
+        more[0] = 10;
+        more[1] = 0;
+        field.len = 11;
+        assert_refusal(city_file_staff(c, city_find(c, "health-officer"), body).code, ACCEPTED);
+        body->staff->base.n_unknown_fields = 0;
+}
+
 /* ---- CHANGE ---- */
 
 static struct city_result change(struct city *c, const struct party *old, const struct party *fresh, const uint32_t *roles, size_t n)
@@ -469,6 +489,7 @@ int main(void)
                 cmocka_unit_test(test_R_006_offices_and_staff_lie_open_in_the_registry),
                 cmocka_unit_test(test_R_007_roles_kept_apart_are_not_one_persons),
                 cmocka_unit_test(test_R_008_two_credentials_of_one_person_are_one_person),
+                cmocka_unit_test(a_staff_record_of_many_bytes_is_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
