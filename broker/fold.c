@@ -217,12 +217,18 @@ static bool is_indexed(const struct kind *k)
 static int write_about(struct fold *f, const struct entry *entry, const struct outcome *o, const struct digest *leaf)
 {
         uint8_t key[8], value[OUTCOME_MAX];
+        struct bytes known;
         int r;
 
         put_be64(key, entry->seq);
         r = store_append(f->store, STORE_OUTCOMES, bytes_of(key, 8), bytes_of(value, outcome_encode(o, leaf, entry->accepted_at, value)));
         if (r < 0 || !is_indexed(entry->claim->kind))
                 return r;
+        if (o->code != ACCEPTED) {              /* the same header under other signatures hides no act that was taken */
+                r = store_get(f->store, STORE_DIGESTS, bytes_digest(&entry->claim->header_digest), &known);
+                if (r != 0)
+                        return r < 0 ? r : 0;
+        }
         return store_put(f->store, STORE_DIGESTS, bytes_digest(&entry->claim->header_digest), bytes_of(key, 8));
 }
 

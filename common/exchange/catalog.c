@@ -64,6 +64,8 @@ static enum refusal matter_load(struct turn *t, void **ret_matter, unsigned *ret
         m->row = first ? first_submit(t, m) : m->id.n == DIGEST_BYTES ? rows_matter(&m->rows, m->id) : NULL;
         if (!m->row)
                 return turn_refuse(t, E_NOT_FOUND, "object");
+        if (first && rows_matter(&m->rows, m->id))
+                return turn_refuse(t, E_REPLAY, "object");      /* the same header under other signatures */
         m->entry = t->intent->kind == KIND_CAT_SUBMIT ? entry_submitted(t) : m->row->pending;
         *ret_matter = m;
         *ret_state = m->row->state;

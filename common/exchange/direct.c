@@ -26,6 +26,8 @@ static enum refusal direct_load(struct turn *t, void **ret_matter, unsigned *ret
         d->matter = rows_matter(&d->rows, bytes_of_field(d->asked.version->matter));
         if (!d->matter || d->matter->version != t->intent->resource_version)
                 return turn_refuse(t, E_NOT_FOUND, "resource_version");
+        if (rows_grant(&d->rows, bytes_digest(&t->claim->header_digest)))
+                return turn_refuse(t, E_REPLAY, "grant");       /* the same header under other signatures */
         *ret_matter = d;
         *ret_state = 0;
         return ACCEPTED;

@@ -35,6 +35,8 @@ static enum refusal load_submit(struct turn *t, struct application *a)
         a->matter = rows_matter(&a->rows, bytes_of_field(a->asked.version->matter));
         if (!a->matter || a->matter->version != t->intent->resource_version)
                 return turn_refuse(t, E_NOT_FOUND, "resource_version");
+        if (rows_request(&a->rows, a->id))
+                return turn_refuse(t, E_REPLAY, "request");     /* the same header under other signatures */
         return ACCEPTED;
 }
 

@@ -64,11 +64,14 @@ static enum refusal load(struct turn *t, void **ret_matter, unsigned *ret_state)
 {
         struct staff_matter *m = ARENA_NEW(t->arena, struct staff_matter);
         uint16_t kind = t->claim->kind->number;
+        struct bytes filed;
 
         if (!m || !t->claim->open_body)
                 return turn_refuse(t, E_FORM, "body");
         *ret_matter = m;
         *ret_state = 0;
+        if ((kind == KIND_FILE || kind == KIND_STAFF_CHANGE) && turn_get(t, TURN_KEY(t, TABLE_FILING, bytes_digest(&t->claim->header_digest)), &filed))
+                return turn_refuse(t, E_REPLAY, "filing");      /* the same header under another signature */
         if (kind == KIND_FILE)
                 return ACCEPTED;
         if (!bytes_copy_exact(bytes_of_field(t->intent->object), m->object.b, DIGEST_BYTES))

@@ -527,6 +527,45 @@ static void the_leaf_commits_to_entry_and_outcome(void **state)
         assert_memory_not_equal(leaf, other, LEAF_RECORD_BYTES);
 }
 
+/* The header again, signed by others: their numbers and ids are new, and its digest is what is named by it. */
+static enum refusal under_other_signatures(struct market *m, const struct city_result *first, const struct party *a, enum role as_a, const struct party *b, enum role as_b)
+{
+        Shuyi__V1__Intent i = *first->claim->intent;
+        struct city_act act = { .kind = first->claim->kind->number, .intent = &i, .body = first->claim->open_body, .by = { { a, as_a }, { b, as_b } } };
+        struct city_result r = city_act(m->c, &act);
+
+        assert_true(digest_equal(&r.digest, &first->digest));
+        return r.code;
+}
+
+static void the_same_header_under_other_signatures_is_a_repetition(void **state)
+{
+        _cleanup_(market_freep) struct market *m = market_new();
+        const char *open = market_publish(m, market_open_entry(m)), *conditional = market_publish(m, market_conditional_entry(m));
+        const struct party *user = city_hire(m->c, CITY_HEALTH, "user-2", ROLE_USER, 0), *approver = city_hire(m->c, CITY_HEALTH, "approver-2", ROLE_APPROVER, 0);
+        const struct party *officer = city_hire(m->c, CITY_CIVIL, "officer-2", ROLE_DATA_OFFICER, 0), *head = city_hire(m->c, CITY_CIVIL, "head-2", ROLE_APPROVER, 0);
+        struct party *fresh = city_party(m->c, "fresh", CITY_CIVIL, SUBJECT_PERSON);
+        const uint32_t roles[] = { ROLE_USER };
+        Shuyi__V1__Entry *e = market_conditional_entry(m);
+        struct city_result got = market_get(m, market_ask(m, open)), asked, filed, entered;
+
+        assert_refusal(got.code, ACCEPTED);
+        market_reason(m, KIND_GRANT_SUSPEND, &got.digest, NULL, REASON_MISUSE, m->civil_approver, ROLE_APPROVER);
+        assert_refusal(under_other_signatures(m, &got, user, ROLE_USER, approver, ROLE_APPROVER), E_REPLAY);
+        assert_int_equal(market_grant(m, &got.digest)->state, GRANT_SUSPENDED);
+        asked = market_apply(m, market_ask(m, conditional));
+        assert_refusal(asked.code, ACCEPTED);
+        assert_refusal(under_other_signatures(m, &asked, user, ROLE_USER, approver, ROLE_APPROVER), E_REPLAY);
+        e->resource_name = "另一份";
+        entered = market_submit(m, e, NULL);
+        assert_refusal(market_approve(m, &entered.digest, &entered.digest).code, ACCEPTED);
+        assert_refusal(under_other_signatures(m, &entered, officer, ROLE_DATA_OFFICER, head, ROLE_APPROVER), E_REPLAY);
+        assert_int_equal(market_matter(m, &entered.digest)->state, CAT_PUBLISHED);
+        filed = city_file_staff(m->c, m->civil_officer, city_file_body(m->c, fresh, roles, 1));
+        assert_refusal(filed.code, ACCEPTED);
+        assert_refusal(under_other_signatures(m, &filed, officer, ROLE_DATA_OFFICER, NULL, 0), E_REPLAY);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -552,6 +591,7 @@ int main(void)
                 cmocka_unit_test(a_full_arena_is_a_fault),
                 cmocka_unit_test(an_entry_out_of_place_is_a_fault),
                 cmocka_unit_test(the_leaf_commits_to_entry_and_outcome),
+                cmocka_unit_test(the_same_header_under_other_signatures_is_a_repetition),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,29 @@ static void test_a_market_gives_the_same_state_however_often_it_is_reopened(void
         market_free(m);
 }
 
+/* The header of an accepted act signed again by somebody else is refused, and an entry: the digest still leads to the act. */
+static void test_a_refused_act_hides_no_accepted_one_of_the_same_header(void **state)
+{
+        struct market *m = market_new();
+        struct place p = { .store = NULL };
+        struct city_result got = market_get(m, market_ask(m, market_publish(m, market_open_entry(m)))), again;
+        Shuyi__V1__Intent i = *got.claim->intent;
+        uint64_t seq = got.seq;
+        struct bytes value;
+
+        again = city_act(m->c, &(struct city_act){ .kind = KIND_GET, .intent = &i, .body = got.claim->open_body, .by = { { m->civil_officer, ROLE_DATA_OFFICER } } });
+        assert_true(again.code != ACCEPTED && again.seq == seq + 1);
+        assert_true(digest_equal(&again.digest, &got.digest));
+        found(&p);
+        for (size_t k = 0; k < m->c->log_n; k++)
+                step(&p, &m->c->log[k]);
+        assert_int_equal(store_get(p.store, STORE_DIGESTS, bytes_digest(&got.digest), &value), 1);
+        assert_int_equal(get_be64(value.p), seq);
+        commit(&p);
+        temp_dir_remove(p.dir);
+        market_free(m);
+}
+
 static void test_refused_data_leave_all_as_it_was(void **state)
 {
         struct market *m = market_new();
@@ -146,6 +169,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_market_gives_the_same_state_however_often_it_is_reopened),
                 cmocka_unit_test(test_refused_data_leave_all_as_it_was),
+                cmocka_unit_test(test_a_refused_act_hides_no_accepted_one_of_the_same_header),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
