@@ -2,7 +2,7 @@
 
 Each case starts the program that has the point anew with SHUYI_FAILPOINT set, waits until it died of it, starts it again and checks
 that what was acknowledged is there, once and in order, and that every receipt stands."""
-import pathlib, re, sys, threading
+import re, sys, threading
 
 from town import HERE, Failed, Town, equal, wait_for
 import tap

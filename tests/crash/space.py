@@ -1,9 +1,9 @@
 """Disk full at broker, provider and consumer: senders are told why, nothing acknowledged is lost, service resumes by itself.
 
 Where mounts are permitted the stores lie on small tmpfs of their own, in a mount namespace that ends with this process."""
-import errno, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
+import errno, os, re, shutil, signal, subprocess, sys
 
-from town import Failed, Town, equal, wait_for
+from town import Town, equal, wait_for
 import tap
 
 MOUNTED = "SHUYI_TEST_MOUNTS"           # yes: we are in a namespace of our own; else why not
@@ -247,7 +247,6 @@ def test_a_store_at_its_size_answers_429_until_the_broker_is_back(town):
 def test_a_full_disk_under_the_consumer_holds_its_stream_until_there_is_room(town):
     needs_mounts()
     with Filled(town.directory / "health", 100):
-        log = town.health.log.stat().st_size
         town.feed.go()
         wait_for("what is pushed to be received by the center", lambda: town.feed.fault or (len(town.feed.pushes) > 30 and town.push_state(-20) == "received"))
         town.must_live()

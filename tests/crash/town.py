@@ -36,11 +36,13 @@ class Feed:
     def run(self):
         try:
             while not self.ending:
-                self.idle.set()
-                if self.going.wait(0.1):
-                    self.idle.clear()
+                self.idle.clear()       # before the look at `going`: who clears that and sees us idle knows that no push begins
+                if self.going.is_set():
                     self.push([self.source.change() for _ in range(self.batch)])
                     time.sleep(PAUSE)
+                else:
+                    self.idle.set()
+                    self.going.wait(0.1)
         except BaseException as fault:
             self.fault = fault
             self.idle.set()
@@ -72,8 +74,7 @@ class Feed:
     def pause(self):
         """No push is under way when this returns."""
         self.going.clear()
-        time.sleep(0)
-        wait_for("the push under way to be taken", lambda: self.fault or (not self.going.is_set() and self.idle.is_set()), SLOW)
+        wait_for("the push under way to be taken", lambda: self.fault or self.idle.is_set(), SLOW)
         if self.fault:
             raise self.fault
 
