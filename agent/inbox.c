@@ -221,6 +221,7 @@ static int open_into(struct inbox *i, struct arena *a, const struct digest *gran
                 c->nack = o.code;
                 c->nack_seq = link->stream_seq;
                 c->nack_count = o.count;
+                c->nack_told = false;
         } else {
                 r = store_opened(i, a, grant, link, &o);
         }
@@ -243,6 +244,21 @@ static int put_pending(struct inbox *i, struct arena *a, const struct digest *gr
 
         i->waits = true;
         return keep_put(i->ag->store, a, &k, &link->base);
+}
+
+/* The first link of all, or a later epoch that names us. */
+static bool begins(const Shuyi__Agent__CursorRow *c, uint64_t stream_seq)
+{
+        return c->cursor == 0 || stream_seq > c->cursor + 1;
+}
+
+/* After a NACK what was already on its way is passed over.  Once the center has the NACK it sends nothing more, until somebody
+ * of the department takes the subscription up again. */
+static bool stopped(Shuyi__Agent__CursorRow *c, uint64_t stream_seq)
+{
+        if (c->nack && c->nack_told && stream_seq > c->cursor)
+                c->nack = 0;
+        return c->nack != 0;
 }
 
 /* A subscription that begins, or begins again at a later epoch that names us: what lies between was not for us. */
@@ -316,12 +332,14 @@ int inbox_take(struct inbox *i, struct arena *a, const Shuyi__V1__Parcel *p, str
         if (!bytes_copy_exact(keep_bytes(c->last_digest), at.head.b, DIGEST_BYTES))
                 at.head = (struct digest){ { 0 } };
         held = at.head;
-        if (f.kind == KIND_VIEW_EPOCH && (c->cursor == 0 || f.stream_seq > c->cursor + 1)) {
+        if (stopped(c, f.stream_seq))
+                return 0;
+        if (f.kind == KIND_VIEW_EPOCH && begins(c, f.stream_seq)) {
                 r = begin_at(i, a, &grant, c, f.stream_seq, now);
                 at = flow_position_start(f.stream_seq);
         }
-        if (r < 0 || c->nack)
-                return r < 0 ? r : 0;
+        if (r < 0)
+                return r;
         switch (flow_arrive(&at, f.stream_seq, &f.prev, &f.header, f.stream_seq == at.cursor ? &held : NULL)) {
         case FLOW_TAKE:
                 return take_link(i, a, &grant, c, &f, p, now, mono);

@@ -5,6 +5,7 @@
 #include "agent/acts.h"
 #include "agent/link_internal.h"
 #include "agent/mail.h"
+#include "agent/receipts.h"
 #include "agent/replica.h"
 #include "common/log.h"
 #include "common/receipt.h"
@@ -84,7 +85,9 @@ static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptR
         r = outbox_settle(l->ag, a, row->lane, row->outbox_seq);
         if (r >= 0 && row->lane == 0)
                 r = acts_settled(l->ag, a, sent, row, signed_receipt);
-        else if (r >= 0)
+        if (r >= 0 && row->lane == 0 && sent->kind == KIND_DELIVERY_RECEIPT && row->code == ACCEPTED)
+                r = receipts_told(l->ag, a, keep_bytes(sent->envelope));
+        if (r >= 0 && row->lane == 1)
                 r = sealer_settled(l->sealer, a, sent, row, l->now);
         metrics_inc(l->ag->block, M_SETTLED, 0);
         if (row->code)

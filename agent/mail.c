@@ -7,6 +7,7 @@
 #include "agent/inbox.h"
 #include "agent/replica.h"
 #include "common/log.h"
+#include "common/seal.h"
 
 #define ASK_AGAIN_MS 60000
 
@@ -15,16 +16,39 @@ static struct agent_key mail_key(uint64_t number)
         return agent_key_u64(agent_key(AGENT_MAIL), number);
 }
 
+/* Whoever subscribes, again too, waits for an epoch that names him: the view's next link is one. */
+static int ask_for_epoch(struct agent *ag, struct arena *a, struct bytes grant)
+{
+        struct rows rows = { store_state(ag->store), a, 0 };
+        Shuyi__V1__GrantRow *row = rows_grant(&rows, grant);
+        Shuyi__Agent__ViewRow *v;
+        struct digest view, stream;
+        struct agent_key k;
+        int r;
+
+        if (!row || !bytes_copy_exact(keep_bytes(row->view), view.b, DIGEST_BYTES))
+                return rows.fault;
+        stream = stream_id(&ag->self.agent, &view);
+        k = agent_key_bytes(agent_key(AGENT_VIEW), bytes_digest(&stream));
+        r = keep_get(rows.state, a, &k, &shuyi__agent__view_row__descriptor, &v);
+        if (r <= 0)
+                return r;
+        v->stale = true;
+        return keep_put(ag->store, a, &k, &v->base);
+}
+
 /* A SUBSCRIBE whose grant we serve; the broker judged it, the grant itself is checked when an epoch is made. */
 static int note_subscriber(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, const struct claim *c)
 {
         Shuyi__Agent__SubscriberRow row = SHUYI__AGENT__SUBSCRIBER_ROW__INIT;
         struct agent_key k = agent_key_bytes(agent_key(AGENT_SUBSCRIBER), keep_bytes(c->intent->grant));
+        int r;
 
         row.digest = keep_binary(bytes_digest(&c->header_digest));
         row.seq = p->seq;
         row.at = p->accepted_at;
-        return keep_put(ag->store, a, &k, &row.base);
+        r = keep_put(ag->store, a, &k, &row.base);
+        return r < 0 ? r : ask_for_epoch(ag, a, keep_bytes(c->intent->grant));
 }
 
 static int look_inside(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, bool *ret_subscriber)

@@ -7,6 +7,7 @@
 #include "agent/acts.h"
 #include "agent/flow.h"
 #include "agent/inbox.h"
+#include "common/envelope.h"
 #include "common/kind.h"
 
 struct waiting { struct digest grant; struct flow_unreceipted since; };
@@ -184,4 +185,24 @@ int receipts_run(struct receipts *r, struct arena *a, struct wall_time now, stru
                 r->list[i] = r->list[--r->n];
         }
         return signed_;
+}
+
+int receipts_told(struct agent *ag, struct arena *a, struct bytes envelope)
+{
+        const Shuyi__V1__DeliveryReceiptBody *body;
+        Shuyi__Agent__CursorRow *c;
+        const struct claim *claim;
+        struct digest grant;
+        int r;
+
+        if (envelope_parse(a, envelope, &claim) != ACCEPTED || !bytes_copy_exact(keep_bytes(claim->intent->grant), grant.b, DIGEST_BYTES))
+                return -EBADMSG;
+        body = (const void *)claim->open_body;
+        if (!body || body->n_nacks == 0)
+                return 0;
+        r = inbox_cursor(store_state(ag->store), a, &grant, &c);
+        if (r <= 0)
+                return r;
+        c->nack_told = true;
+        return inbox_cursor_put(ag, a, &grant, c);
 }

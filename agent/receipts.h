@@ -17,3 +17,5 @@ int receipts_note(struct receipts *r, const struct digest *grant, struct mono_ti
 int receipts_run(struct receipts *r, struct arena *a, struct wall_time now, struct mono_time mono, struct mono_time *ret_at);
 /* Signs one now and moves the cursor's row on, which the caller stores. */
 int receipts_sign(struct receipts *r, struct arena *a, const struct digest *grant, Shuyi__Agent__CursorRow *c, struct wall_time now);
+/* The center has accepted one of ours: a NACK in it is told now.  Writer, in a group. */
+int receipts_told(struct agent *ag, struct arena *a, struct bytes envelope);
