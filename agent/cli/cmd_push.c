@@ -74,24 +74,34 @@ static json_t *row_values(char *const names[], char *const fields[], int n)
         return values;
 }
 
+/* The first row: how many items it names; 0 after a message. */
+static int read_names(struct csv *csv, char *names[])
+{
+        int n = csv_row(csv, names, COLUMNS_MAX);
+
+        if (n == 0)
+                cli_error("line 1: the first row must name the items");
+        for (int i = 1; i < n; i++)
+                for (int k = 0; k < i; k++)
+                        if (strcmp(names[i], names[k]) == 0) {
+                                cli_error("line %u names the item %s twice", csv->line, names[i]);
+                                return 0;
+                        }
+        return n < 0 ? 0 : n;
+}
+
 static int push_csv(struct push *p, char *text, char *end)
 {
         char *names[COLUMNS_MAX], *fields[COLUMNS_MAX];
         struct csv csv = csv_begin(text, end);
-        int columns = csv_row(&csv, names, COLUMNS_MAX), n, code = CLI_OK;
+        int columns = read_names(&csv, names), n, code = columns ? CLI_OK : CLI_FAILED;
 
-        while (code == CLI_OK && columns > 0 && (n = csv_row(&csv, fields, COLUMNS_MAX)) > 0) {
-                json_t *values = n == columns ? row_values(names, fields, n) : NULL;
-
-                if ((int)json_object_size(values) != n) {
-                        if (values)
-                                cli_error("the first row names an item twice");
-                        else
-                                cli_error("line %u has %d fields, not %d", csv.line, n, columns);
-                        json_decref(values);
+        while (code == CLI_OK && (n = csv_row(&csv, fields, COLUMNS_MAX)) > 0) {
+                if (n != columns) {
+                        cli_error("line %u has %d fields, not %d", csv.line, n, columns);
                         return CLI_FAILED;
                 }
-                code = add_record(p, json_pack("{s:s, s:s, s:o}", "op", "UPSERT", "changed_at", p->changed_at, "values", values));
+                code = add_record(p, json_pack("{s:s, s:s, s:o}", "op", "UPSERT", "changed_at", p->changed_at, "values", row_values(names, fields, n)));
         }
         if (csv.wrong)
                 cli_error("line %u: %s", csv.line, csv.wrong);

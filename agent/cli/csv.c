@@ -47,7 +47,9 @@ static bool take_field(struct csv *c, char **ret, bool *ret_last)
         *ret_last = c->at == c->end || *c->at == '\n';
         if (!*ret_last && *c->at != ',')
                 c->wrong = "text after a closing quote";
-        else if (memchr(start, 0, (size_t)(stop - start)) || !utf8_check(bytes_of(start, (size_t)(stop - start))))
+        else if (memchr(start, 0, (size_t)(stop - start)))
+                c->wrong = "a NUL byte in the text";
+        else if (!utf8_check(bytes_of(start, (size_t)(stop - start))))
                 c->wrong = "not UTF-8 text: save the file as UTF-8";
         c->next_line += c->at < c->end && *c->at == '\n';
         c->at += c->at < c->end;

@@ -23,7 +23,8 @@ def run(module_globals, before=None, after=None):
             except Exception:
                 failed += 1
                 for line in traceback.format_exc().splitlines():
-                    print(f"# {line}")
+                    print(f"# {line}", flush=True)
+                    print(line, file=sys.stderr, flush=True)      # where meson shows it
                 print(f"not ok {i} - {name}", flush=True)
     finally:
         if after:
