@@ -40,7 +40,7 @@ static bool take_field(struct walk *w, struct field *ret)
 
 static struct walk walk_of(struct bytes b)
 {
-        return (struct walk){ b.p, b.p + b.n };
+        return (struct walk){ b.p, b.n ? b.p + b.n : b.p };
 }
 
 static uint32_t kind_of(struct bytes header)
