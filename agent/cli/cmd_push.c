@@ -105,7 +105,9 @@ static int push_csv(struct push *p, char *text, char *end)
         }
         if (csv.wrong)
                 cli_error("line %u: %s", csv.line, csv.wrong);
-        return csv.wrong ? CLI_FAILED : code;
+        else if (columns <= 0)
+                cli_error("the file is empty: its first row names the items");
+        return csv.wrong || columns <= 0 ? CLI_FAILED : code;
 }
 
 static int push_ndjson(struct push *p, char *text, char *end)
