@@ -268,9 +268,9 @@ def test_the_command_says_what_is_wrong_with_a_file(t):
         tap.equal(code in (1, 2, 3), True, err)
         tap.contains(err + out, part)
     for name, content, part in (
-            ("bad.csv", b"code,name\n1\n", "line 2"), ("bad.csv", b"code,nom,level,parent\n1,2,3,4\n", "name"), ("bad.csv", b"", "line 1"),
-            ("bad.csv", b"code,code,level,parent\n1,2,3,4\n", "line 1"), ("bad.csv", b"code,name,level,parent\n1,x,town,\xff\xfe\n", "line 2"),
-            ("bad.csv", b"code,name,level,parent\n1,x\x00y,town,\n", "NUL"), ("bad.ndjson", b'{"op":"UPSERT"\n', "line 1"), ("bad.ndjson", b"[]\n", "")):
+            ("bad.csv", b"code,name\n1\n", "line 2"), ("bad.csv", b"code,nom,level,parent\n1,2,3,4\n", "name"), ("bad.csv", b"", "empty"),
+            ("bad.csv", b"code,code,level,parent\n1,2,3,4\n", "twice"), ("bad.csv", b"code,name,level,parent\n1,x,town,\xff\xfe\n", "line 2"),
+            ("bad.csv", b"code,name,level,parent\n1,x\x00y,town,\n", "line 2"), ("bad.ndjson", b'{"op":"UPSERT"\n', "line 1"), ("bad.ndjson", b"[]\n", "")):
         path = t.city.dir / name
         path.write_bytes(content)
         code, out, err = t.city.run([SHUYI, "push", "records", t.resource, path], t.civil)
