@@ -220,6 +220,15 @@ static void nobody_but_the_broker_signs_as_system(void **state)
         assert_refusal(city_act(c, &act).code, E_FORM);         /* never taken from a link */
 }
 
+/* Ten years on, nobody has renewed it: the log goes on, so that the root still can; agents see no head that holds. */
+static void the_brokers_credential_may_run_out(void **state)
+{
+        _cleanup_(city_freep) struct city *c = city_founded();
+
+        city_pass(c, 4000 * DAY_MS);
+        city_trust_head(c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -234,6 +243,7 @@ int main(void)
                 cmocka_unit_test(an_outage_lies_in_the_past),
                 cmocka_unit_test(the_rules_version_does_not_go_back),
                 cmocka_unit_test(nobody_but_the_broker_signs_as_system),
+                cmocka_unit_test(the_brokers_credential_may_run_out),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
