@@ -201,19 +201,36 @@ const char *wire_scan_bounded(const ProtobufCMessageDescriptor *d, struct bytes 
         return scan_message(d, b.n ? b : bytes_of(&nothing, 0), 1, &fields_max);
 }
 
-bool wire_find_run(struct bytes message, uint32_t number, struct bytes *ret)
+/* The first field of this number and wire type: its run, or its number. */
+static bool find_field(struct bytes message, uint32_t number, unsigned wire, struct bytes *ret_run, uint64_t *ret_number)
 {
         struct scan s = { message.p, message.p + message.n, NULL };
-        uint64_t tag, v;
-        struct bytes run;
+        uint64_t tag;
 
         while (s.p < s.end && !take_varint(&s, &tag)) {
-                if ((tag & 7) == WIRE_RUN ? take_run(&s, &run) != NULL : (tag & 7) != WIRE_VARINT || take_varint(&s, &v))
+                if ((tag & 7) == WIRE_RUN ? take_run(&s, ret_run) != NULL : (tag & 7) != WIRE_VARINT || take_varint(&s, ret_number))
                         return false;
-                if (tag >> 3 == number && (tag & 7) == WIRE_RUN) {
-                        *ret = run;
+                if (tag >> 3 == number && (tag & 7) == wire)
                         return true;
-                }
         }
         return false;
+}
+
+bool wire_find_run(struct bytes message, uint32_t number, struct bytes *ret)
+{
+        struct bytes run;
+        uint64_t v;
+        bool found = find_field(message, number, WIRE_RUN, &run, &v);
+
+        if (found)
+                *ret = run;
+        return found;
+}
+
+uint64_t wire_find_number(struct bytes message, uint32_t number)
+{
+        struct bytes run;
+        uint64_t v;
+
+        return find_field(message, number, WIRE_VARINT, &run, &v) ? v : 0;
 }

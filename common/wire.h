@@ -15,6 +15,8 @@
 const char *wire_scan(const ProtobufCMessageDescriptor *d, struct bytes b);
 /* The run (text, bytes or message) under this number of a packed message, without unpacking the rest; false: none. */
 bool wire_find_run(struct bytes message, uint32_t number, struct bytes *ret);
+/* Likewise a number; 0 where there is none, as on the wire. */
+uint64_t wire_find_number(struct bytes message, uint32_t number);
 /* As wire_scan(), of a message that has at most `fields_max` fields, all levels counted: a field may be two bytes on the wire and
  * a hundred times as much unpacked, so who keeps what is unpacked bounds their number. */
 const char *wire_scan_bounded(const ProtobufCMessageDescriptor *d, struct bytes b, size_t fields_max);

@@ -3,6 +3,7 @@
 
 #include "common/exchange/effects.h"
 #include "common/merkle.h"
+#include "common/wire.h"
 
 #include <errno.h>
 
@@ -13,27 +14,38 @@ void trust_map_leaf(const uint8_t object[DIGEST_BYTES], uint32_t status, uint64_
         put_le64(ret + DIGEST_BYTES + 4, since_seq);
 }
 
-static struct digest leaf_of(struct turn *t, struct bytes key)
+#define MAP_KEY_BYTES (1 + DIGEST_BYTES)
+#define ROW_STATUS 1                            /* field numbers in TrustMapRow */
+#define ROW_SINCE_SEQ 2
+
+static struct digest leaf_of(struct bytes key, struct bytes row)
 {
-        Shuyi__V1__TrustMapRow *row = turn_get_row(t, key, &shuyi__v1__trust_map_row__descriptor);
         uint8_t leaf[TRUST_LEAF_BYTES];
 
-        if (!row || key.n != 1 + DIGEST_BYTES)
-                return (struct digest){ { 0 } };
-        trust_map_leaf(key.p + 1, row->status, row->since_seq, leaf);
+        trust_map_leaf(key.p + 1, (uint32_t)wire_find_number(row, ROW_STATUS), wire_find_number(row, ROW_SINCE_SEQ), leaf);
         return merkle_leaf(bytes_of(leaf, sizeof(leaf)));
 }
 
+/* The map grows for ever, an arena does not: a walk takes nothing from it. */
 static struct digest bucket_root(struct turn *t, uint8_t bucket)
 {
-        struct bytes prefix = TURN_KEY(t, TABLE_TRUST_MAP, turn_u8(t, bucket)), from = prefix, key, value;
+        uint8_t from[MAP_KEY_BYTES + 1] = { TABLE_TRUST_MAP, bucket };
+        struct bytes prefix = TURN_KEY(t, TABLE_TRUST_MAP, turn_u8(t, bucket)), key, value;
         struct merkle_frontier tree = { 0 };
+        size_t from_n = prefix.n;
 
-        while (turn_next(t, prefix, from, &key, &value)) {
-                struct digest leaf = leaf_of(t, key);
+        while (turn_next(t, prefix, bytes_of(from, from_n), &key, &value)) {
+                struct digest leaf;
 
+                if (key.n != MAP_KEY_BYTES) {
+                        t->fault = -EBADMSG;
+                        break;
+                }
+                leaf = leaf_of(key, value);
                 merkle_append(&tree, &leaf);
-                from = turn_after(t, key);
+                memcpy(from, key.p, key.n);
+                from[key.n] = 0;
+                from_n = key.n + 1;
         }
         return merkle_root(&tree);
 }

@@ -157,6 +157,31 @@ static void a_head_holds_only_over_the_same_records(void **state)
         replica_free(&r);
 }
 
+/* Years of grants: what a head costs does not grow with the map, or one day none could be made. */
+static void a_head_over_many_objects_takes_no_more_memory(void **state)
+{
+        _cleanup_(city_freep) struct city *c = city_founded();
+        _cleanup_(arena_freep) struct arena *a = arena_new(256 * 1024);
+        Shuyi__V1__MetaRow *meta = CITY_ROW(c, TABLE_META, &shuyi__v1__meta_row__descriptor, (struct bytes){ 0 });
+        Shuyi__V1__TrustMapRow row = SHUYI__V1__TRUST_MAP_ROW__INIT;
+        Shuyi__V1__TrustHeadBody body;
+        uint8_t key[1 + DIGEST_BYTES] = { TABLE_META }, all[32];
+
+        memset(all, 0xff, sizeof(all));
+        meta->dirty_buckets = field_of_bytes(bytes_of(all, sizeof(all)));
+        map_state_put(c->state, bytes_of(key, 1), message_pack(c->arena, &meta->base));
+        row.status = STATUS_ACTIVE;
+        key[0] = TABLE_TRUST_MAP;
+        for (uint32_t i = 0; i < 20000; i++) {
+                struct digest id = digest_plain(bytes_of(&i, sizeof(i)));
+
+                row.since_seq = i + 1;
+                memcpy(key + 1, id.b, DIGEST_BYTES);
+                map_state_put(c->state, bytes_of(key, sizeof(key)), message_pack(c->arena, &row.base));
+        }
+        assert_int_equal(exchange_trust_head_body(map_state_ops(c->state), a, &body), 0);
+}
+
 static void the_chain_is_that_of_the_records(void **state)
 {
         _cleanup_(city_freep) struct city *c = busy_city();
@@ -541,6 +566,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_replica_comes_to_what_the_broker_holds),
                 cmocka_unit_test(a_head_holds_only_over_the_same_records),
+                cmocka_unit_test(a_head_over_many_objects_takes_no_more_memory),
                 cmocka_unit_test(the_chain_is_that_of_the_records),
                 cmocka_unit_test(test_R_009_a_replica_learns_of_a_revocation),
                 cmocka_unit_test(a_replica_has_the_versions_in_force),
