@@ -95,6 +95,7 @@ static int plan_view(struct agent *ag, struct rows *rows, const struct view_grou
 {
         const Shuyi__V1__GrantRow *row = g->first->row;
         Shuyi__V1__VersionRow *version = rows_version(rows, row->resource, row->version);
+        Shuyi__V1__MatterRow *matter = version ? rows_matter(rows, keep_bytes(version->matter)) : NULL;
         struct digest view;
 
         if (!version || !version->entry || !bytes_copy_exact(keep_bytes(row->view), view.b, DIGEST_BYTES))
@@ -102,6 +103,7 @@ static int plan_view(struct agent *ag, struct rows *rows, const struct view_grou
         ret->stream = stream_id(&ag->self.agent, &view);
         ret->group = *g;
         ret->entry = version->entry;
+        ret->frozen = !matter || matter->frozen;
         ret->personal = replica_personal(version->entry);
         return 1;
 }

@@ -11,6 +11,7 @@ struct planned {
         struct digest stream;
         struct view_group group;
         Shuyi__V1__Entry *entry;                /* of the view's version */
+        bool frozen;                            /* as the replica has it: heads go on, data wait */
         bool personal;                          /* items above INTERNAL: fresher trust is asked for */
         struct mono_time waiting_since;         /* since when a record waits for this view; 0 none */
         bool again;                             /* trust has changed: what was refused for a while may be tried now */

@@ -206,7 +206,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
 {
         Shuyi__Agent__ViewRow *v;
         struct flow_waiting f = { .credit = credit->open && credit->frames > 0 };
-        struct taken_waiting w;
+        struct taken_waiting w = { 0 };
         int r = view_find(s, a, p, &v);
 
         if (r < 0 || v->refused || !f.credit)
@@ -215,9 +215,11 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
                 come_again(ret_at, (struct mono_time){ mono.ns + (v->wait_until - now.ms) * 1000000 });
                 return 0;
         }
-        if (v->stale || v->view_epoch == 0 || !view_audience_is(&p->group, v->audience, v->n_audience))
+        if (p->frozen && (v->stale || v->view_epoch == 0))
+                return 0;
+        if (!p->frozen && (v->stale || v->view_epoch == 0 || !view_audience_is(&p->group, v->audience, v->n_audience)))
                 return emit_epoch(s, a, p, v, now);
-        r = taken_look(s->ag, a, v, &w);
+        r = p->frozen ? 0 : taken_look(s->ag, a, v, &w);
         if (r < 0)
                 return r;
         if (w.batch.records && !p->waiting_since.ns)

@@ -194,6 +194,36 @@ static void test_thousands_of_old_grants_do_not_stop_a_provider(void **state)
         arena_free(a);
 }
 
+/* The provider's agent knows of a freeze by itself: no broker has to refuse what it sends. */
+static void test_a_frozen_entry_is_planned_as_frozen(void **state)
+{
+        _cleanup_(transfer_freep) struct transfer *t = transfer_new();
+        Shuyi__V1__FreezeBody body = SHUYI__V1__FREEZE_BODY__INIT;
+        Shuyi__Agent__SubscriberRow subscriber = SHUYI__AGENT__SUBSCRIBER_ROW__INIT;
+        struct agent_key k = agent_key_bytes(agent_key(AGENT_SUBSCRIBER), bytes_digest(&t->grant));
+        Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
+        struct rows rows = { map_state_ops(t->m->c->state), t->arena, 0 };
+        struct plan old = { 0 }, plan;
+        struct digest matter;
+
+        t->consumer.self.agent = t->m->civil_agent->id;         /* the provider, over the store that there is */
+        for (unsigned frozen = 0; frozen < 2; frozen++) {
+                transfer_replicate(t, t->m->c->now.ms);
+                assert_int_equal(store_group_begin(t->consumer.store), 0);
+                assert_true(keep_put(t->consumer.store, t->arena, &k, &subscriber.base) >= 0);
+                assert_int_equal(plan_make(&t->consumer, t->m->c->now, &old, &plan), 0);
+                assert_int_equal(plan.views_n, 1);
+                assert_int_equal(plan.views[0].frozen, frozen);
+                plan_fini(&plan);
+                store_group_abort(t->consumer.store);
+                store_abort(t->consumer.store);
+                assert_true(rows_find_matter(&rows, t->resource, &matter));
+                i.object = keep_binary(bytes_digest(&matter));
+                body.reason = REASON_SECURITY_INCIDENT;
+                city_act(t->m->c, &(struct city_act){ .kind = KIND_FREEZE, .intent = &i, .body = &body.base, .by = { { t->m->c->sec_admin, ROLE_SEC_ADMIN } } });
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -207,6 +237,7 @@ int main(void)
                 cmocka_unit_test(test_R_009_under_a_stale_head_nothing_is_opened),
                 cmocka_unit_test(test_a_grant_that_is_not_known_yet_waits_and_one_that_ended_is_over),
                 cmocka_unit_test(test_thousands_of_old_grants_do_not_stop_a_provider),
+                cmocka_unit_test(test_a_frozen_entry_is_planned_as_frozen),
         };
 
         if (sodium_init() < 0)
