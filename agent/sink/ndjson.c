@@ -52,6 +52,14 @@ static int sync_directory(const char *path)
         return r;
 }
 
+/* What counts ends with a line's end; else it is another file, and nothing of it is cut. */
+static bool ends_a_line(const struct ndjson *n)
+{
+        char last;
+
+        return n->synced == 0 || (pread(n->fd, &last, 1, (off_t)n->synced - 1) == 1 && last == '\n');
+}
+
 static int open_at(struct ndjson *n, const char *path, uint64_t offset)
 {
         struct stat st = { 0 };
@@ -60,11 +68,13 @@ static int open_at(struct ndjson *n, const char *path, uint64_t offset)
 
         if (r < 0)
                 return r;
-        n->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        n->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (n->fd < 0)
                 return -errno;
         if (!exists && (r = sync_directory(path)) < 0)
                 return r;
+        if (!ends_a_line(n))
+                return -EBADMSG;
         return ndjson_rewind(n);
 }
 

@@ -14,7 +14,7 @@ struct ndjson;
 
 /* Opens or makes the file (mode 0640) and cuts it to `offset`; at NDJSON_END nothing is cut.  A file that is not there begins anew at 0,
  * whatever the offset: somebody moved it away.  *ret_offset is where it stands, to be recorded before the first append.
- * -EBADMSG: shorter than `offset`, lines that counted are gone. */
+ * -EBADMSG: it does not hold the lines that counted: shorter than `offset`, or no line ends there.  Then nothing is cut. */
 int ndjson_open(const char *path, uint64_t offset, struct ndjson **ret, uint64_t *ret_offset);
 void ndjson_close(struct ndjson *n);            /* NULL is fine; what was not synced does not count */
 

@@ -99,7 +99,7 @@ static int open_file(struct sink *s, unsigned i)
         r = ndjson_open(s->files[i].path, r > 0 ? row->offset : NDJSON_END, &s->files[i].file, &s->files[i].offset);
         if (r < 0)
                 log_event(LOG_ERR, "sink.open", log_str("path", s->files[i].path), log_errno("fault", r),
-                          log_str("todo", r == -EBADMSG ? "lines that counted are gone: move the file away" : ""));
+                          log_str("todo", r == -EBADMSG ? "not the file that was written before: move it away" : ""));
         return r;
 }
 

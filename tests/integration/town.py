@@ -95,6 +95,22 @@ def test_the_provider_sees_the_uses_of_its_data_and_a_stranger_none(t):
     tap.equal(t.city.shuyi("audit", "search", agent=t.center), [])
 
 
+def test_a_sink_moved_away_takes_no_line_with_it(t):
+    t.wait_received()
+    before = t.received()
+    kept = t.health.sink.with_suffix(".moved")
+    t.health.sink.rename(kept)
+    t.push([row("442000998001"), row("442000998002")])
+    wait_for("the lines in a new file", lambda: t.health.sink.exists() and len(t.received()) == 2)
+    tap.equal([r["key"] for r in t.received()], ["442000998001", "442000998002"])
+    tap.equal(len(kept.read_text(encoding="utf-8").splitlines()), len(before))
+    t.health.kill()
+    t.health.start()
+    t.push([row("442000998003")])
+    wait_for("the next line", lambda: len(t.received()) == 3)
+    t.pushed = 3                            # the lines of the new file
+
+
 def test_a_draft_waits_for_its_second_signature_on_any_workstation(t):
     draft = t.city.act(t.health, t.people["user"], "request", "get", t.resource, "--items", "1,2", "--purpose", "值班值守", "--agent-id", t.health.agent_id(),
                        expect=(5,))["draft"]
@@ -104,6 +120,8 @@ def test_a_draft_waits_for_its_second_signature_on_any_workstation(t):
     tap.equal(code, 0)
     for part in ("GET", t.resource, "值班值守", draft):
         tap.contains(out, part)
+    t.city.act(t.health, t.people["user"], "draft", "sign", draft, "--as", "APPROVER", expect=(3,))
+    tap.equal([d["digest"] for d in t.city.shuyi("draft", "list", agent=t.health)["drafts"]], [draft], "the draft is still there for the right person")
     t.city.act(t.health, t.people["approver"], "draft", "sign", draft)
     tap.equal(t.city.shuyi("draft", "list", agent=t.health)["drafts"], [])
 

@@ -89,6 +89,8 @@ static void test_lines_behind_what_counts_are_cut_and_written_again(void **state
         assert_int_equal(size_of(path), 8);
         ndjson_close(n);
         assert_int_equal(ndjson_open(path, 9, &n, &at), -EBADMSG);
+        assert_int_equal(ndjson_open(path, 6, &n, &at), -EBADMSG);      /* within a line: another file */
+        assert_int_equal(size_of(path), 8);
         temp_dir_remove(dir);
 }
 
