@@ -7,6 +7,7 @@
 #include "agent/replica.h"
 #include "common/exchange/catalog_rules.h"
 #include "common/log.h"
+#include "common/words.h"
 
 const char *acts_state_text(uint32_t state)
 {
@@ -58,6 +59,18 @@ static bool revoked(struct rows *rows, const struct signer *s)
         return row && row->status == STATUS_REVOKED;
 }
 
+/* A wrong signature would use the act up at the center, and the right person's beside it.  What is unknown here the center decides. */
+static bool lacks_role(struct rows *rows, const struct signer *s)
+{
+        Shuyi__V1__CredentialRow *row = s->capacity < ROLE_AGENT ? rows_credential(rows, bytes_digest(&s->credential)) : NULL;
+        Shuyi__V1__Credential *c = row ? message_parse(rows->arena, &shuyi__v1__credential__descriptor, keep_bytes(row->credential)) : NULL;
+
+        for (size_t i = 0; c && c->subject && i < c->subject->n_roles; i++)
+                if (c->subject->roles[i] == (uint32_t)s->capacity)
+                        return false;
+        return c && c->subject;
+}
+
 /* Over this link only its own department's persons sign; FILE, DEPARTMENT and the root's acts may pass over the authority's. */
 static enum refusal check_signers(struct agent *ag, struct rows *rows, const struct claim *c, const char **ret_detail)
 {
@@ -72,6 +85,11 @@ static enum refusal check_signers(struct agent *ag, struct rows *rows, const str
         for (unsigned i = 0; i < c->signers_n; i++)
                 if (c->signers[i].capacity != ROLE_ROOT && revoked(rows, &c->signers[i]))
                         return E_CRED;
+        for (unsigned i = 0; i < c->signers_n; i++)
+                if (lacks_role(rows, &c->signers[i])) {
+                        *ret_detail = word_name(LIST_role, c->signers[i].capacity);
+                        return E_ROLE;
+                }
         *ret_detail = "";
         return ACCEPTED;
 }

@@ -45,7 +45,7 @@ static int open_store(struct agent *ag)
         int r = store_open(&o, &ag->store);
 
         if (r < 0)
-                log_event(LOG_ERR, "agent.store", log_str("dir", o.dir), log_errno("fault", r));
+                log_event(LOG_ERR, "agent.store", log_str("dir", o.dir), log_errno("fault", r), log_str("why", r == -EBUSY ? "another process uses it" : ""));
         return r;
 }
 
