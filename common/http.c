@@ -478,14 +478,14 @@ int http_start(const struct http_options *options, struct http_server **ret)
                         r = s->unix_path ? 0 : -ENOMEM;
                 }
         }
+        *ret = s;                               /* before there is a thread whose handlers may read it */
         if (r == 0)
                 r = start_daemon(s);
         if (r < 0) {
+                *ret = NULL;
                 http_stop(s);
-                return r;
         }
-        *ret = s;
-        return 0;
+        return r;
 }
 
 /* Everybody who waits is told 503, and gets a moment to hear it. */

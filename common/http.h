@@ -44,7 +44,7 @@ struct http_options {
 };
 
 /* -EADDRINUSE: somebody answers there (a socket file nobody answers on is replaced); -EINVAL; -EACCES. */
-int http_start(const struct http_options *options, struct http_server **ret);
+int http_start(const struct http_options *options, struct http_server **ret);   /* *ret is there before a handler runs */
 void http_stop(struct http_server *s);          /* answers what was deferred with 503; NULL is fine */
 int http_fd(struct http_server *s);             /* external only */
 int http_run(struct http_server *s);            /* external only: returns the ms until it wants to run again, -1: no limit */
