@@ -28,7 +28,7 @@ static const char usage[] =
         "\n"
         "  shuyi-agent --config FILE                 run in the foreground\n"
         "  shuyi-agent --config FILE --check-config  check FILE, keys and welcome file, print what is in force, and exit\n"
-        "  shuyi-agent --print-manual                every key of the configuration\n"
+        "  shuyi-agent --manual                every key of the configuration\n"
         "  shuyi-agent --version | --help\n"
         "\n"
         "SIGTERM and SIGINT end it after a last commit; SIGHUP reads what may change while it runs.\n"

@@ -88,9 +88,37 @@ static int text_columns(const char *text)
         return columns;
 }
 
+static void write_cell(const json_t *value, FILE *out)
+{
+        char *text;
+        size_t i;
+        const json_t *part;
+
+        if (json_is_array(value)) {
+                json_array_foreach(value, i, part) {
+                        fputs(i ? "," : "", out);
+                        write_cell(part, out);
+                }
+        } else if (json_is_string(value)) {
+                fputs(json_string_value(value), out);
+        } else if (value && (text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT))) {
+                fputs(text, out);
+                free(text);
+        } else {
+                fputs("-", out);
+        }
+}
+
 static void print_cell(const json_t *value, int width, FILE *out)
 {
-        char *text = json_is_string(value) ? strdup(json_string_value(value)) : value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("-");
+        char *text = NULL;
+        size_t n;
+        FILE *memory = open_memstream(&text, &n);
+
+        if (!memory)
+                return;
+        write_cell(value, memory);
+        fclose(memory);
         int used = text ? text_columns(text) : 0;
 
         fprintf(out, "%s%*s", text ? text : "", used < width ? width - used + 2 : 2, "");
