@@ -107,6 +107,8 @@ static bool open_signer(struct opening_of *o)
                 return later(o, "the signer is not known yet");
         if (row->status == STATUS_REVOKED && row->revoke_reason == REVOKE_COMPROMISED)
                 return breach(o, E_CRED, "the signer is revoked");
+        if ((row->revoked_at && o->link->accepted_at > row->revoked_at) || o->link->accepted_at >= c->not_after)
+                return breach(o, E_CRED, "accepted after the signer's end");
         if (!bytes_equal(keep_bytes(c->subject->id), keep_bytes(o->grant->serving_agent)) || strcmp(c->subject->department, o->grant->provider) != 0)
                 return breach(o, E_ROLE, "not the agent that serves the grant");
         return true;

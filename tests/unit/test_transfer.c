@@ -224,6 +224,23 @@ static void test_a_frozen_entry_is_planned_as_frozen(void **state)
         }
 }
 
+/* A broker and a laid-aside key of the provider's agent make no data: what it signed was accepted before it ended. */
+static void test_R_009_a_link_accepted_after_its_signers_end_is_a_breach(void **state)
+{
+        _cleanup_(transfer_freep) struct transfer *t = transfer_new();
+        Shuyi__Agent__SealedRow epoch = transfer_send_epoch(t), update = transfer_send_update(t, transfer_record(t, granted, 3, "中山市"));
+        Shuyi__Agent__PendingRow first = transfer_epoch_link(t, &epoch), second = transfer_link(t, &update);
+
+        city_pass(t->m->c, 1000);
+        city_revoke(t->m->c, t->m->civil_agent);
+        transfer_replicate(t, t->m->c->now.ms);
+        assert_int_equal(open_link(t, &first).result, OPENING_DONE);
+        second.accepted_at = t->m->c->now.ms + 1;
+        must_break(t, &second, E_CRED);
+        second.accepted_at = t->m->c->now.ms - 1000;
+        assert_int_equal(open_link(t, &second).result, OPENING_DONE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -238,6 +255,7 @@ int main(void)
                 cmocka_unit_test(test_a_grant_that_is_not_known_yet_waits_and_one_that_ended_is_over),
                 cmocka_unit_test(test_thousands_of_old_grants_do_not_stop_a_provider),
                 cmocka_unit_test(test_a_frozen_entry_is_planned_as_frozen),
+                cmocka_unit_test(test_R_009_a_link_accepted_after_its_signers_end_is_a_breach),
         };
 
         if (sodium_init() < 0)
