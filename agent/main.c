@@ -28,7 +28,7 @@ static const char usage[] =
         "\n"
         "  shuyi-agent --config FILE                 run in the foreground\n"
         "  shuyi-agent --config FILE --check-config  check FILE, keys and welcome file, print what is in force, and exit\n"
-        "  shuyi-agent --manual                every key of the configuration\n"
+        "  shuyi-agent --manual                      every key of the configuration\n"
         "  shuyi-agent --version | --help\n"
         "\n"
         "SIGTERM and SIGINT end it after a last commit; SIGHUP reads what may change while it runs.\n"
@@ -194,7 +194,7 @@ struct arguments { const char *config; bool check; };
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
         static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' }, { "print-manual", no_argument, NULL, 'm' },
+                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' }, { "manual", no_argument, NULL, 'm' },
                 { "version", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },         { 0 },
         };
         int o;
