@@ -49,6 +49,23 @@ static int open_store(struct agent *ag)
         return r;
 }
 
+/* A storage key is made for a store that is new; one that holds something cannot be read with another. */
+static int open_vault(struct agent *ag)
+{
+        _cleanup_(store_snapshot_closep) struct store_snapshot *snapshot = NULL;
+        struct agent_key k = agent_key(AGENT_OUTBOX);
+        struct bytes value;
+        int r = store_snapshot_open(ag->store, &snapshot);
+
+        if (r == 0)
+                r = store_snapshot_get(snapshot, STORE_STATE, agent_key_get(&k), &value);
+        if (r >= 0)
+                r = vault_open(config_string(ag->config, S_STATE), r == 0, &ag->vault);
+        if (r == -ENOKEY)
+                log_event(LOG_ERR, "agent.vault", log_errno("fault", r), log_str("todo", "storage.key is missing from state_dir: restore it, nothing in the store opens without it"));
+        return r;
+}
+
 /* First rows of a new store. */
 static int begin_rows(struct agent *ag)
 {
@@ -82,7 +99,7 @@ static int open_all(struct agent *ag)
                 return -ENOMEM;
         r = open_store(ag);
         if (r == 0)
-                r = vault_open(config_string(ag->config, S_STATE), &ag->vault);
+                r = open_vault(ag);
         if (r == 0)
                 r = begin_rows(ag);
         if (r < 0)

@@ -39,17 +39,24 @@ void vault_close(struct vault *v)
         free(v);
 }
 
+/* It stands under its name whole, or not at all. */
 static int make_key(const char *dir, const char *path, uint8_t key[32])
 {
-        int dirfd, fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        int r = 0;
+        char part[4096 + 8];
+        int dirfd, fd, r = 0;
 
+        snprintf(part, sizeof(part), "%s.part", path);
+        if (unlink(part) < 0 && errno != ENOENT)
+                return -errno;
+        fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
         randombytes_buf(key, 32);
         if (write(fd, key, 32) != 32 || fsync(fd) < 0)
                 r = -EIO;
         close(fd);
+        if (r == 0 && rename(part, path) < 0)
+                r = -errno;
         dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dirfd < 0 || fsync(dirfd) < 0)
                 r = r ? r : -errno;
@@ -71,7 +78,7 @@ static int read_key(int fd, uint8_t key[32])
         return 0;
 }
 
-int vault_open(const char *dir, struct vault **ret)
+int vault_open(const char *dir, bool make, struct vault **ret)
 {
         char path[4096];
         uint8_t key[32];
@@ -84,7 +91,7 @@ int vault_open(const char *dir, struct vault **ret)
                 r = read_key(fd, key);
                 close(fd);
         } else {
-                r = errno == ENOENT ? make_key(dir, path, key) : -errno;
+                r = errno != ENOENT ? -errno : make ? make_key(dir, path, key) : -ENOKEY;
         }
         if (r == 0)
                 r = vault_new(key, ret);

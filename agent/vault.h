@@ -11,8 +11,9 @@
 
 struct vault;
 
-/* Opens `dir`/storage.key, made if absent.  -EPERM: others can read it; -EBADMSG: not 32 bytes. */
-int vault_open(const char *dir, struct vault **ret);
+/* Opens `dir`/storage.key; absent, it is made where `make` is true.  -ENOKEY: it is not there, and what the store holds needs it;
+ * -EPERM: others can read it; -EBADMSG: not 32 bytes. */
+int vault_open(const char *dir, bool make, struct vault **ret);
 /* A key that lives in memory only, for tests. */
 int vault_new(const uint8_t key[32], struct vault **ret);
 void vault_close(struct vault *v);              /* NULL is fine */
