@@ -134,6 +134,20 @@ static json_t *items_json(const uint32_t *items, size_t n)
         return list;
 }
 
+/* What holds the stream's data back: what the center answered, or a freeze that the replica knows of. */
+static const char *waits_for(struct look *l, const Shuyi__Agent__ViewRow *v)
+{
+        struct rows rows = { l->state, l->arena, 0 };
+        Shuyi__V1__MatterRow *matter = NULL;
+        struct digest id;
+
+        if (v->wait_until > times_wall().ms)
+                return refusal_text(v->wait_code)->code;
+        if (rows_find_matter(&rows, v->resource, &id))
+                matter = rows_matter(&rows, bytes_digest(&id));
+        return matter && matter->frozen ? refusal_text(E_FROZEN)->code : "";
+}
+
 static json_t *stream_json(struct look *l, struct bytes key, struct bytes value)
 {
         Shuyi__Agent__ViewRow *v;
@@ -147,7 +161,7 @@ static json_t *stream_json(struct look *l, struct bytes key, struct bytes value)
                          api_json_hex(keep_bytes(v->view)), "resource", v->resource, "version", (json_int_t)v->version, "items", items_json(v->items, v->n_items),
                          "stream_seq", (json_int_t)v->head, "settled", (json_int_t)v->settled, "view_epoch", (json_int_t)v->view_epoch, "in_flight",
                          (json_int_t)v->inflight, "audience", audience, "sealed_to", (json_int_t)v->sealed_to, "ended", v->ended, "waits_for",
-                         v->wait_until > times_wall().ms ? refusal_text(v->wait_code)->code : "", "head_at", api_json_time(v->head_at));
+                         waits_for(l, v), "head_at", api_json_time(v->head_at));
 }
 
 API_HANDLER(api_streams)
