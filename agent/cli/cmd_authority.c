@@ -37,19 +37,14 @@ static int log_key(struct cli *c, const char *path, Shuyi__V1__LogKey *log)
         return 0;
 }
 
-/* The signed anchor, version 1, of the opened roots. */
-static struct bytes make_anchor(struct cli *c, const struct roots *r, const json_t *spec, const char *domain)
+/* The anchor's bytes, version 1, of the opened roots; {0} after a message. */
+static struct bytes pack_anchor(struct cli *c, const struct roots *r, const json_t *spec, const char *domain)
 {
         Shuyi__V1__Anchor anchor = SHUYI__V1__ANCHOR__INIT;
-        Shuyi__V1__SignedAnchor whole = SHUYI__V1__SIGNED_ANCHOR__INIT;
         Shuyi__V1__RootKey root[ROOTS_MAX], *roots[ROOTS_MAX];
-        Shuyi__V1__RootSignature signature[ROOTS_MAX], *signatures[ROOTS_MAX];
         Shuyi__V1__LogKey log = SHUYI__V1__LOG_KEY__INIT, *logs[] = { &log };
-        struct digest id[ROOTS_MAX];
-        uint8_t bytes[ROOTS_MAX][64];
         uint32_t suites[] = { SUITE_1 };
         json_int_t threshold = json_integer_value(json_object_get(spec, "threshold"));
-        const Shuyi__V1__Anchor *checked;
 
         log.origin = (char *)spec_text(spec, "origin");
         if (!log.origin || log_key(c, spec_text(spec, "log_key"), &log) < 0)
@@ -63,15 +58,30 @@ static struct bytes make_anchor(struct cli *c, const struct roots *r, const json
         anchor.suites = suites;
         anchor.n_suites = 1;
         anchor.roots = roots;
-        whole.signatures = signatures;
         for (size_t i = 0; i < r->n; i++) {
                 shuyi__v1__root_key__init(&root[i]);
                 root[i].suite = SUITE_1;
                 root[i].key = binary(bytes_of(r->key[i].sign_key, 32));
                 roots[anchor.n_roots++] = &root[i];
         }
-        struct bytes packed = message_pack(c->arena, &anchor.base);
-        for (size_t i = 0; packed.p && i < r->n; i++) {
+        return message_pack(c->arena, &anchor.base);
+}
+
+/* The SignedAnchor, by every opened root; {0} after a message. */
+static struct bytes make_anchor(struct cli *c, const struct roots *r, const json_t *spec, const char *domain)
+{
+        Shuyi__V1__SignedAnchor whole = SHUYI__V1__SIGNED_ANCHOR__INIT;
+        Shuyi__V1__RootSignature signature[ROOTS_MAX], *signatures[ROOTS_MAX];
+        struct digest id[ROOTS_MAX];
+        uint8_t bytes[ROOTS_MAX][64];
+        const Shuyi__V1__Anchor *checked;
+        struct bytes packed = pack_anchor(c, r, spec, domain);
+
+        if (!packed.p)
+                return packed;
+        whole.anchor = binary(packed);
+        whole.signatures = signatures;
+        for (size_t i = 0; i < r->n; i++) {
                 id[i] = root_id(&r->key[i]);
                 anchor_sign(packed, secret_peek(r->key[i].sign), bytes[i]);
                 shuyi__v1__root_signature__init(&signature[i]);
@@ -79,8 +89,7 @@ static struct bytes make_anchor(struct cli *c, const struct roots *r, const json
                 signature[i].signature = binary(bytes_of(bytes[i], 64));
                 signatures[whole.n_signatures++] = &signature[i];
         }
-        whole.anchor = binary(packed);
-        struct bytes signed_anchor = packed.p ? message_pack(c->arena, &whole.base) : packed;
+        struct bytes signed_anchor = message_pack(c->arena, &whole.base);
         const char *wrong = signed_anchor.p ? anchor_check(c->arena, signed_anchor, &checked) : "out of memory";
         if (wrong)
                 cli_error("the anchor would not hold: %s", wrong);

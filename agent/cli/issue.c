@@ -90,12 +90,55 @@ static void may_issue_fill(Shuyi__V1__MayIssue *m, const char *domain)
         m->n_domains = 1;
 }
 
-Shuyi__V1__SignedCredential *issue_credential(struct cli *c, const struct issue *i, const struct issuer *by)
+/* Whom the request names: a person gets the id that was chosen, an agent brings its own, a broker has none. */
+static void subject_fill(Shuyi__V1__Subject *s, const Shuyi__V1__KeyRequest *r, const struct issue *i)
 {
-        const Shuyi__V1__KeyRequest *r;
+        bool person = r->subject_kind == SUBJECT_PERSON;
+
+        s->kind = r->subject_kind;
+        s->domain = r->domain;
+        s->department = r->department;
+        s->id = person ? binary(bytes_id(&i->subject)) : r->agent_id;
+        s->roles = (uint32_t *)i->roles;
+        s->n_roles = person ? i->roles_n : 0;
+        s->sign_key = r->sign_key;
+        s->link_key = r->link_key;
+}
+
+static void validity_fill(Shuyi__V1__Credential *k, uint32_t days, const struct issuer *by)
+{
+        k->issued_at = k->not_before = times_wall().ms;
+        k->not_after = k->not_before + days * DAY_MS;
+        if (by->not_after.ms && k->not_after > by->not_after.ms)
+                k->not_after = by->not_after.ms;
+}
+
+/* The packed credential that answers the request; {0} after a message. */
+static struct bytes credential_pack(struct cli *c, const Shuyi__V1__KeyRequest *r, const struct issue *i, const struct issuer *by)
+{
         Shuyi__V1__Credential credential = SHUYI__V1__CREDENTIAL__INIT;
         Shuyi__V1__Subject subject = SHUYI__V1__SUBJECT__INIT;
         Shuyi__V1__MayIssue may = SHUYI__V1__MAY_ISSUE__INIT;
+
+        subject_fill(&subject, r, i);
+        validity_fill(&credential, i->valid_days, by);
+        credential.suite = r->suite;
+        credential.subject = &subject;
+        credential.issuer = binary(bytes_digest(&by->id));
+        if (i->registrar) {
+                may_issue_fill(&may, r->domain);
+                credential.may_issue = &may;
+        }
+        const char *wrong = credential_check_form(&credential);
+        struct bytes packed = wrong ? (struct bytes){ 0 } : message_pack(c->arena, &credential.base);
+        if (!packed.p)
+                cli_error("the credential would not hold: %s", wrong ? wrong : "out of memory");
+        return packed;
+}
+
+Shuyi__V1__SignedCredential *issue_credential(struct cli *c, const struct issue *i, const struct issuer *by)
+{
+        const Shuyi__V1__KeyRequest *r;
         Shuyi__V1__SignedCredential *s = arena_alloc(c->arena, sizeof *s);
         uint8_t *signature = arena_alloc(c->arena, 64);
         const char *wrong = key_request_check(bytes_of(i->join->key_request.data, i->join->key_request.len),
@@ -105,35 +148,9 @@ Shuyi__V1__SignedCredential *issue_credential(struct cli *c, const struct issue 
                 cli_error("key request: %s", wrong ? wrong : "out of memory");
                 return NULL;
         }
-        subject.kind = r->subject_kind;
-        subject.domain = r->domain;
-        subject.department = r->department;
-        if (r->subject_kind == SUBJECT_PERSON)
-                subject.id = binary(bytes_id(&i->subject));
-        else
-                subject.id = r->agent_id;       /* empty in a broker's request */
-        subject.roles = (uint32_t *)i->roles;
-        subject.n_roles = r->subject_kind == SUBJECT_PERSON ? i->roles_n : 0;
-        subject.sign_key = r->sign_key;
-        subject.link_key = r->link_key;
-        credential.suite = r->suite;
-        credential.subject = &subject;
-        credential.issued_at = times_wall().ms;
-        credential.not_before = credential.issued_at;
-        credential.not_after = credential.not_before + i->valid_days * DAY_MS;
-        if (by->not_after.ms && credential.not_after > by->not_after.ms)
-                credential.not_after = by->not_after.ms;
-        credential.issuer = binary(bytes_digest(&by->id));
-        if (i->registrar) {
-                may_issue_fill(&may, r->domain);
-                credential.may_issue = &may;
-        }
-        wrong = credential_check_form(&credential);
-        struct bytes packed = wrong ? (struct bytes){ 0 } : message_pack(c->arena, &credential.base);
-        if (!packed.p) {
-                cli_error("the credential would not hold: %s", wrong ? wrong : "out of memory");
+        struct bytes packed = credential_pack(c, r, i, by);
+        if (!packed.p)
                 return NULL;
-        }
         credential_sign(packed, by->secret, signature);
         shuyi__v1__signed_credential__init(s);
         s->credential = binary(packed);
