@@ -80,7 +80,7 @@ static int read_names(struct csv *csv, char *names[])
         int n = csv_row(csv, names, COLUMNS_MAX);
 
         if (n == 0)
-                cli_error("line 1: the first row must name the items");
+                cli_error("line 1: the file is empty; its first row names the items");
         for (int i = 1; i < n; i++)
                 for (int k = 0; k < i; k++)
                         if (strcmp(names[i], names[k]) == 0) {
@@ -105,9 +105,7 @@ static int push_csv(struct push *p, char *text, char *end)
         }
         if (csv.wrong)
                 cli_error("line %u: %s", csv.line, csv.wrong);
-        else if (columns <= 0)
-                cli_error("the file is empty: its first row names the items");
-        return csv.wrong || columns <= 0 ? CLI_FAILED : code;
+        return csv.wrong ? CLI_FAILED : code;
 }
 
 static int push_ndjson(struct push *p, char *text, char *end)

@@ -74,7 +74,7 @@ def test_a_short_passphrase_is_refused_from_a_file_too(p):
 
 def test_a_csv_file_that_must_be_guessed_at_is_not_pushed(p):
     for text, why in ((b'a,b\n"c"d,e\n', "line 2: text after a closing quote"), ("a,b\n\u4e2d,2\n".encode("gbk"), "line 2: not UTF-8"),
-                      (b"a,b\n1\n", "line 2 has 1 fields, not 2"), (b"a,a\n1,2\n", "names an item twice"), (b'a,b\n1,"2\n', "a quote is not closed")):
+                      (b"a,b\n1\n", "line 2 has 1 fields, not 2"), (b"a,a\n1,2\n", "line 1 names the item a twice"), (b'a,b\n1,"2\n', "a quote is not closed")):
         (p.dir / "bad.csv").write_bytes(text)
         code, _, err = p.run("push", "records", "300001/1", "bad.csv")
         tap.equal(code, 1)
