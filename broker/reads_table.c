@@ -198,6 +198,23 @@ int reads_table(struct reading *r)
 
 /* ---- one entry ---- */
 
+static bool party_of_request(struct reading *r, struct bytes request)
+{
+        const Shuyi__V1__RequestRow *q = FOLD_ROW(r->state, r->arena, shuyi__v1__request_row__descriptor, TABLE_REQUEST, request);
+
+        return q && (own(r, q->consumer) || own(r, q->provider));
+}
+
+/* Is the department asking a party of what this envelope made, or is about: an application, a grant? */
+static bool party_of_matter(struct reading *r, const struct claim *claim)
+{
+        const Shuyi__V1__Intent *i = claim->intent;
+        struct bytes self = bytes_digest(&claim->header_digest);
+
+        return party_of_request(r, self) || party_of_grant(r, self) || (i->request.len && party_of_request(r, bytes_of(i->request.data, i->request.len))) ||
+               (i->grant.len && party_of_grant(r, bytes_of(i->grant.data, i->grant.len)));
+}
+
 static bool party_of_entry(struct reading *r, const struct segment_entry *e)
 {
         struct keydir *d;
@@ -213,7 +230,8 @@ static bool party_of_entry(struct reading *r, const struct segment_entry *e)
         keydir_unref(d);
         if (same || envelope_parse(r->arena, e->envelope, &claim) != ACCEPTED)
                 return same;
-        return strcmp(claim->intent->from, r->question->department) == 0 || strcmp(claim->intent->to, r->question->department) == 0;
+        return strcmp(claim->intent->from, r->question->department) == 0 || strcmp(claim->intent->to, r->question->department) == 0 ||
+               party_of_matter(r, claim);
 }
 
 int reads_entry(struct reading *r)

@@ -1,38 +1,13 @@
 /* admit: SEC_ADMIN issues the credential that a filing asks for, and takes credentials back. */
 #include "agent/cli/admit.h"
 #include "agent/cli/act.h"
-#include "agent/cli/client.h"
 #include "agent/cli/file.h"
 #include "agent/cli/issue.h"
+#include "agent/cli/source.h"
 #include "common/artifact.h"
 #include "common/macro.h"
-#include "proto/audit.pb-c.h"
 #include "proto/registry.pb-c.h"
-#include "proto/state.pb-c.h"
 #include <string.h>
-
-struct found { const Shuyi__V1__FilingRow *row; };
-
-static int take_filing(struct cli *c, struct bytes b, void *ctx)
-{
-        struct found *f = ctx;
-        const Shuyi__V1__ReadRow *r = message_parse(c->arena, &shuyi__v1__read_row__descriptor, b);
-
-        f->row = r ? message_parse(c->arena, &shuyi__v1__filing_row__descriptor, bytes_of(r->row.data, r->row.len)) : NULL;
-        return f->row ? 0 : -1;
-}
-
-static const Shuyi__V1__FilingRow *find_filing(struct cli *c, ProtobufCBinaryData id)
-{
-        struct found f = { NULL };
-        struct client_query q = { .what = READ_FILINGS, .key = bytes_of(id.data, id.len) };
-
-        if (client_read(c, &q, take_filing, &f) != CLI_OK)
-                return NULL;
-        if (!f.row || !f.row->filing)
-                cli_error("no such filing");
-        return f.row && f.row->filing ? f.row : NULL;
-}
 
 static int write_welcome(struct cli *c, Shuyi__V1__SignedCredential *credential)
 {
@@ -58,17 +33,17 @@ static int write_welcome(struct cli *c, Shuyi__V1__SignedCredential *credential)
         return text.p ? file_write(c, out, text, 0644, false) : -1;
 }
 
-/* The credential that the filing asks for, by the registrar's key. */
-static Shuyi__V1__SignedCredential *issue_for(struct cli *c, const Shuyi__V1__FilingRow *row, const struct issuer *by, uint64_t days)
+/* The credential that the filing asks for, by the registrar's key: out of what was signed, not of the center's row. */
+static Shuyi__V1__SignedCredential *issue_for(struct cli *c, const Shuyi__V1__FileBody *filing, const struct issuer *by, uint64_t days)
 {
         Shuyi__V1__JoinFile join = SHUYI__V1__JOIN_FILE__INIT;
         struct issue issue = { .join = &join, .valid_days = (uint32_t)days };
-        const Shuyi__V1__Staff *staff = row->filing->staff;
+        const Shuyi__V1__Staff *staff = filing->staff;
         const char *person = cli_option(c, "person");
         ProtobufCBinaryData id;
 
-        join.key_request = row->filing->key_request;
-        join.signature = row->filing->key_request_signature;
+        join.key_request = filing->key_request;
+        join.signature = filing->key_request_signature;
         issue_new_id(&issue.subject);
         if (person) {
                 if (act_hex(c, person, "--person", ID_BYTES, &id) < 0)
@@ -93,12 +68,17 @@ int admit_accept(struct cli *c, const char *filing)
                 return code;
         if (act_hex(c, filing, "a filing", DIGEST_BYTES, &act.intent.object) < 0)
                 return CLI_USAGE;
-        const Shuyi__V1__FilingRow *row = find_filing(c, act.intent.object);
-        if (!row || signer_open(c, cli_option(c, "key"), &key) < 0)
-                return CLI_FAILED;
+        const struct claim *filed;
+        code = source_show(c, 0, bytes_of(act.intent.object.data, act.intent.object.len), "What was filed", &filed);
+        if (code == CLI_OK && filed->kind->body != &shuyi__v1__file_body__descriptor) {
+                cli_error("that is no filing");
+                code = CLI_USAGE;
+        }
+        if (code != CLI_OK || signer_open(c, cli_option(c, "key"), &key) < 0)
+                return code == CLI_OK ? CLI_FAILED : code;
         by.secret = secret_peek(key.sign);
         code = act_credential(c, &key, &by.id, &by.not_after);
-        body.credential = code == CLI_OK ? issue_for(c, row, &by, days) : NULL;
+        body.credential = code == CLI_OK ? issue_for(c, (const Shuyi__V1__FileBody *)filed->open_body, &by, days) : NULL;
         if (!body.credential)
                 return code == CLI_OK ? CLI_FAILED : code;
         act.body = &body.base;

@@ -3,6 +3,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/file.h"
 #include "agent/cli/rows.h"
+#include "agent/cli/source.h"
 #include "common/macro.h"
 #include "common/message_json.h"
 #include "common/policy.h"
@@ -88,8 +89,11 @@ static int catalog_approve(struct cli *c)
                 json_decref(list);
                 return CLI_REFUSED;
         }
+        uint64_t seq = (uint64_t)json_integer_value(json_object_get(json_array_get(list, 0), "submit_seq"));
         json_decref(list);
-        int code = begin_about(c, KIND_CAT_APPROVE, &act);
+        int code = source_show(c, seq, bytes_of(body.submit_digest.data, body.submit_digest.len), "What would be published", NULL);
+        if (code == CLI_OK)
+                code = begin_about(c, KIND_CAT_APPROVE, &act);
         act.body = &body.base;
         return code == CLI_OK ? act_finish(&act) : code;
 }

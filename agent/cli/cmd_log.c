@@ -1,6 +1,6 @@
 /* cmd_log: the log itself: one entry, and the check of a whole store. */
 #include "agent/cli/act.h"
-#include "agent/cli/client.h"
+#include "agent/cli/source.h"
 #include "agent/cli/shown.h"
 #include "common/message_json.h"
 #include "proto/audit.pb-c.h"
@@ -29,37 +29,20 @@ static int log_check(struct cli *c)
         return CLI_FAILED;
 }
 
-static int take_entry(struct cli *c, struct bytes b, void *ctx)
-{
-        const Shuyi__V1__EntryRow *r = message_parse(c->arena, &shuyi__v1__entry_row__descriptor, b);
-
-        if (!r)
-                return -1;
-        *(const Shuyi__V1__EntryRow **)ctx = r;
-        return 1;
-}
-
 static int log_entry(struct cli *c)
 {
-        const Shuyi__V1__EntryRow *r = NULL;
+        const Shuyi__V1__EntryRow *r;
         size_t digits = strspn(c->operands[0], "0123456789");
         bool number = digits > 0 && digits < 20 && !c->operands[0][digits];
         uint8_t key[8];
-        ProtobufCBinaryData digest;
-        struct client_query q = { .what = READ_ENTRY, .key = bytes_of(key, sizeof key) };
+        ProtobufCBinaryData digest = { 0, NULL };
 
-        if (!number) {
-                if (act_hex(c, c->operands[0], "an entry (a number, or a digest)", DIGEST_BYTES, &digest) < 0)
-                        return CLI_USAGE;
-                q.key = bytes_of(digest.data, digest.len);
-        }
+        if (!number && act_hex(c, c->operands[0], "an entry (a number, or a digest)", DIGEST_BYTES, &digest) < 0)
+                return CLI_USAGE;
         put_be64(key, number ? strtoull(c->operands[0], NULL, 10) : 0);
-        int code = client_read(c, &q, take_entry, &r);
-        if (code != CLI_OK || !r) {
-                if (code == CLI_OK)
-                        cli_error("no such entry, or not visible to this department");
-                return code == CLI_OK ? CLI_REFUSED : code;
-        }
+        int code = source_fetch(c, number ? bytes_of(key, sizeof key) : bytes_of(digest.data, digest.len), &r);
+        if (code != CLI_OK)
+                return code;
         if (c->json) {
                 cli_print(c, message_json_print(&r->base), NULL);
                 return CLI_OK;

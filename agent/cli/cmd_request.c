@@ -2,6 +2,7 @@
 #include "agent/cli/act.h"
 #include "agent/cli/client.h"
 #include "agent/cli/rows.h"
+#include "agent/cli/source.h"
 #include "common/macro.h"
 #include "proto/request.pb-c.h"
 #include "proto/state.pb-c.h"
@@ -107,14 +108,26 @@ static int add_item_reasons(struct cli *c, const char *text, Shuyi__V1__ReplyBod
         return 0;
 }
 
-static int begin_reply(struct cli *c, enum kind_number kind, struct act *act)
+static int begin_about(struct cli *c, enum kind_number kind, struct act *act)
 {
         int code = act_begin(c, kind, act);
 
         if (code == CLI_OK && act_hex(c, c->operands[0], "a request", DIGEST_BYTES, &act->intent.request) < 0)
                 code = CLI_USAGE;
-        act->intent.in_reply_to = act->intent.request;
         return code;
+}
+
+/* A reply begins with a look at what the applicant signed. */
+static int begin_reply(struct cli *c, enum kind_number kind, struct act *act)
+{
+        int code = begin_about(c, kind, act);
+
+        if (code != CLI_OK)
+                return code;
+        struct bytes id = bytes_of(act->intent.request.data, act->intent.request.len);
+
+        act->intent.in_reply_to = act->intent.request;
+        return source_show(c, 0, id, "The application", NULL);
 }
 
 static int request_consent(struct cli *c)
@@ -162,14 +175,13 @@ static int request_withdraw(struct cli *c)
         Shuyi__V1__ReasonBody body = SHUYI__V1__REASON_BODY__INIT;
         const char *reason = cli_option(c, "reason");
         struct act act;
-        int code = begin_reply(c, KIND_WITHDRAW, &act);
+        int code = begin_about(c, KIND_WITHDRAW, &act);
 
         body.reason = word_find(LIST_act_reason, reason ? reason : "NOT_NEEDED");
         if (code == CLI_OK && !body.reason) {
                 cli_error("--reason is one of %s", word_all(LIST_act_reason));
                 return CLI_USAGE;
         }
-        act.intent.in_reply_to = (ProtobufCBinaryData){ 0, NULL };
         act.body = &body.base;
         return code == CLI_OK ? act_finish(&act) : code;
 }

@@ -196,10 +196,10 @@ def speak(t, data, wait=5):
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(wait)
         s.connect(str(t.civil.socket))
+        answer = b""
         try:
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)
-            answer = b""
             while part := s.recv(65536):
                 answer += part
         except (TimeoutError, ConnectionError):
