@@ -25,7 +25,7 @@ struct push {
         char run[2 * DIGEST_BYTES + 1]; /* begins the idempotency keys */
         uint64_t batch, batches, records;
         json_t *waiting;                /* records of the next batch */
-        const char *changed_at;
+        char changed_at[25];            /* of the rows of a CSV file: when the file was changed */
         bool told;                      /* that the quota makes it wait */
 };
 
@@ -129,42 +129,62 @@ static int push_ndjson(struct push *p, char *text, char *end)
         return code;
 }
 
-static int push_records(struct cli *c)
+static bool is_resource(const char *text)
 {
-        const char *path = c->operands[1];
-        struct push p = { .c = c, .path = arena_printf(c->arena, "/v1/resources/%s/records", c->operands[0]), .waiting = json_array() };
-        struct wall_time changed = times_wall();
-        struct stat st;
-        char now[25];
-        struct bytes text;
+        return text[strcspn(text, "/")] && strcspn(text, "?#%\\ \t\r\n") == strlen(text);
+}
 
-        if (cli_number(c, "batch", 1, 1000, BATCH_DEFAULT, &p.batch) < 0)
-                return CLI_USAGE;
-        if (!c->operands[0][strcspn(c->operands[0], "/")] || strcspn(c->operands[0], "?#%\\ \t\r\n") != strlen(c->operands[0])) {
-                cli_error("a resource is CLASS/SEQ, such as 300001/1, not '%s'", c->operands[0]);
-                return CLI_USAGE;
-        }
-        if (!p.path || file_read(c, path, &text) < 0)
-                return CLI_FAILED;
+/* The file's text, ending in NUL, for parsing in place; NULL after a message. */
+static char *load(struct cli *c, const char *path, struct push *p, size_t *ret_n)
+{
+        struct wall_time changed = times_wall();
+        struct bytes text;
+        struct stat st;
+
+        if (file_read(c, path, &text) < 0)
+                return NULL;
         char *copy = arena_alloc(c->arena, text.n + 1);
         if (!copy) {
                 cli_error("out of memory");
-                return CLI_FAILED;
+                return NULL;
         }
         memcpy(copy, text.p, text.n);
         copy[text.n] = 0;
         if (stat(path, &st) == 0)
                 changed.ms = (uint64_t)st.st_mtime * 1000;
-        times_format_utc(changed, now);
-        p.changed_at = now;
+        times_format_utc(changed, p->changed_at);
         struct digest run = digest_plain(text);
-        hex_format(bytes_digest(&run), p.run);
-        size_t len = strlen(path);
-        bool csv = len > 4 && strcmp(path + len - 4, ".csv") == 0;
-        int code = csv ? push_csv(&p, copy, copy + text.n) : push_ndjson(&p, copy, copy + text.n);
-        if (code == CLI_OK && json_array_size(p.waiting))
-                code = send_batch(&p);
-        json_decref(p.waiting);
+        hex_format(bytes_digest(&run), p->run);
+        *ret_n = text.n;
+        return copy;
+}
+
+static int push_text(struct push *p, bool csv, char *text, size_t n)
+{
+        p->waiting = json_array();
+        int code = csv ? push_csv(p, text, text + n) : push_ndjson(p, text, text + n);
+        if (code == CLI_OK && json_array_size(p->waiting))
+                code = send_batch(p);
+        json_decref(p->waiting);
+        return code;
+}
+
+static int push_records(struct cli *c)
+{
+        const char *path = c->operands[1];
+        struct push p = { .c = c, .path = arena_printf(c->arena, "/v1/resources/%s/records", c->operands[0]) };
+        size_t n, len = strlen(path);
+
+        if (cli_number(c, "batch", 1, 1000, BATCH_DEFAULT, &p.batch) < 0)
+                return CLI_USAGE;
+        if (!is_resource(c->operands[0])) {
+                cli_error("a resource is CLASS/SEQ, such as 300001/1, not '%s'", c->operands[0]);
+                return CLI_USAGE;
+        }
+        char *text = p.path ? load(c, path, &p, &n) : NULL;
+        if (!text)
+                return CLI_FAILED;
+        int code = push_text(&p, len > 4 && strcmp(path + len - 4, ".csv") == 0, text, n);
         if (code == CLI_OK)
                 cli_print(c, json_pack("{s:I, s:I}", "records", (json_int_t)p.records, "batches", (json_int_t)p.batches), NULL);
         else if (p.records)
