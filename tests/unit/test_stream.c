@@ -301,7 +301,7 @@ static const struct { const char *name; void (*spoil)(Shuyi__V1__AudienceRow *);
         { "a seal key that is not in force", row_former_seal_key, E_STALE_EPOCH },
 };
 
-static void test_R_109_R_150_each_row_of_an_epoch_is_its_grant(void **state)
+static void test_R_150_R_109_each_row_of_an_epoch_is_its_grant(void **state)
 {
         _cleanup_(market_freep) struct market *m = market_new();
         const char *resource = market_publish(m, market_open_entry(m));
@@ -647,7 +647,7 @@ int main(void)
                 cmocka_unit_test(test_R_110_nothing_after_the_period),
                 cmocka_unit_test(test_R_110_a_grant_hears_no_more_records_a_day_than_its_rate),
                 cmocka_unit_test(who_joined_later_has_its_own_day),
-                cmocka_unit_test(test_R_109_R_150_each_row_of_an_epoch_is_its_grant),
+                cmocka_unit_test(test_R_150_R_109_each_row_of_an_epoch_is_its_grant),
                 cmocka_unit_test(an_epoch_names_its_view_its_number_and_the_root_of_its_rows),
                 cmocka_unit_test(only_the_agent_of_the_entry_pushes),
                 cmocka_unit_test(a_grant_that_has_not_subscribed_waits_outside),
