@@ -1,9 +1,9 @@
 /* client: HTTP/JSON to the agent's Unix socket.  libcurl is met here only. */
 #include "agent/cli/client.h"
+#include "common/base64.h"
 #include "common/macro.h"
 #include "common/refusal.h"
 #include <curl/curl.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,10 +121,11 @@ int client_problem(const struct cli *c, long status, const json_t *answer)
 
 char *client_base64(struct cli *c, struct bytes b)
 {
-        size_t n = sodium_base64_encoded_len(b.n, sodium_base64_VARIANT_ORIGINAL);
-        char *text = arena_alloc(c->arena, n);
+        char *text = arena_alloc(c->arena, BASE64_CHARS(b.n) + 1);
 
-        return text ? sodium_bin2base64(text, n, b.p, b.n, sodium_base64_VARIANT_ORIGINAL) : NULL;
+        if (text)
+                base64_encode(b, text);
+        return text;
 }
 
 struct bytes client_unbase64(struct cli *c, const char *text)
@@ -132,7 +133,7 @@ struct bytes client_unbase64(struct cli *c, const char *text)
         size_t len = text ? strlen(text) : 0, n = 0;
         uint8_t *p = arena_alloc(c->arena, len + 1);
 
-        if (!p || !text || sodium_base642bin(p, len + 1, text, len, NULL, &n, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+        if (!p || !text || !base64_decode(bytes_of(text, len), p, len, &n))
                 return (struct bytes){ 0 };
         return bytes_of(p, n);
 }

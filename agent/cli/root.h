@@ -11,7 +11,6 @@
 struct roots {
         struct keyfile key[ROOTS_MAX];
         size_t n;
-        struct id unused;
 };
 
 /* Opens root key files (the operands after the first `skip`).  0, or -1 after a message; roots_fini() either way. */
