@@ -78,6 +78,11 @@ class Agent(Process):
         self.config.write_text(f"state_dir: {self.dir}/state\nkeys_file: {self.dir}/agent.key\nwelcome_file: {welcome}\n"
                                f"api:\n  listen: unix:{self.socket}\nstore:\n  allow_volatile: true\n{sinks}")
 
+    def lines(self):
+        """What the sink holds so far, by whole lines: the last one may just be on its way."""
+        text = self.sink.read_bytes() if self.sink.exists() else b""
+        return [json.loads(line) for line in text[:text.rfind(b"\n") + 1].splitlines()]
+
     def call(self, method, path, body=None, headers=None):
         connection = UnixConnection(self.socket)
         try:

@@ -1,5 +1,5 @@
 """A small city of real processes with one live subscription: 民政局 provides, 卫生健康局 receives into NDJSON."""
-import json, pathlib, shutil, sys, tempfile
+import pathlib, shutil, sys, tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "deploy" / "demo.d"))
 from city import City, UnixConnection, wait_for
@@ -29,9 +29,7 @@ class Town(Foundation):
         return self.civil.call("GET", f"/v1/pushes/{push}")[1]["state"]
 
     def lines(self):
-        """Whole lines: the last one may just be on its way."""
-        text = self.health.sink.read_bytes() if self.health.sink.exists() else b""
-        return [json.loads(line) for line in text[:text.rfind(b"\n") + 1].splitlines()]
+        return self.health.lines()
 
     def keys(self, prefix):
         return [r["key"] for r in self.lines() if r["key"].startswith(prefix)]
