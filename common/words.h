@@ -262,7 +262,13 @@
         X(READ_STREAMS, 12, "STREAMS", "数据流") \
         X(READ_FILINGS, 13, "FILINGS", "报备") \
         X(READ_STATUS, 14, "STATUS", "状态") \
-        X(READ_CALENDAR, 15, "CALENDAR", "工作日历")
+        X(READ_CALENDAR, 15, "CALENDAR", "工作日历") \
+        X(READ_CHECKPOINT, 16, "CHECKPOINT", "已公布的日志头") \
+        X(READ_PROOF, 17, "PROOF", "包含证明") \
+        X(READ_CONSISTENCY, 18, "CONSISTENCY", "一致性证明") \
+        X(READ_LOOKUP, 19, "LOOKUP", "信任状态证明") \
+        X(READ_EVIDENCE, 20, "EVIDENCE", "证据") \
+        X(READ_LOG, 21, "LOG", "日志")
 #define WORDS_OUTAGE(X) \
         X(OUTAGE_CRASH, 1, "CRASH", "异常中止") \
         X(OUTAGE_STOP, 2, "STOP", "停机") \
