@@ -4,6 +4,7 @@
 
 #include "common/digest.h"
 
+#include <errno.h>
 #include <sodium.h>
 
 typedef struct digest (*node_fn)(const struct digest *l, const struct digest *r);
@@ -210,6 +211,82 @@ struct digest merkle_root_of(const struct digest *leaves, uint64_t n)
 unsigned merkle_path_of(const struct digest *leaves, uint64_t n, uint64_t index, struct digest ret[MERKLE_DEPTH_MAX])
 {
         return path_of(merkle_node, leaves, n, index, ret);
+}
+
+/* ---- proofs over subtrees, RFC 9162 2.1.3.1 and 2.1.4.1 ----
+ *
+ * Where the walks below split n leaves that begin at `begin`, `begin` is a multiple of the power of two at or above n; so the
+ * left part is always one perfect subtree of the source. */
+
+/* The root of a run: a perfect subtree, or one beside a shorter run. */
+static int run_root(const struct merkle_source *s, uint64_t begin, uint64_t n, struct digest *ret)
+{
+        unsigned level = 63 - (unsigned)__builtin_clzll(n);
+        uint64_t k = 1ull << level;
+        struct digest l, r;
+        int f;
+
+        if (n == k)
+                return s->node(s->ctx, level, begin >> level, ret);
+        f = s->node(s->ctx, level, begin >> level, &l);
+        if (f == 0)
+                f = run_root(s, begin + k, n - k, &r);
+        if (f == 0)
+                *ret = merkle_node(&l, &r);
+        return f;
+}
+
+static int inclusion(const struct merkle_source *s, uint64_t begin, uint64_t n, uint64_t index, struct digest *ret, unsigned *at)
+{
+        uint64_t k;
+        int f;
+
+        if (n == 1)
+                return 0;
+        k = split(n);
+        if (index < k) {
+                f = inclusion(s, begin, k, index, ret, at);
+                return f == 0 ? run_root(s, begin + k, n - k, &ret[(*at)++]) : f;
+        }
+        f = inclusion(s, begin + k, n - k, index - k, ret, at);
+        return f == 0 ? run_root(s, begin, k, &ret[(*at)++]) : f;
+}
+
+int merkle_prove_inclusion(const struct merkle_source *s, uint64_t index, uint64_t size, struct digest ret[MERKLE_DEPTH_MAX], unsigned *ret_n)
+{
+        *ret_n = 0;
+        return index < size ? inclusion(s, 0, size, index, ret, ret_n) : -EINVAL;
+}
+
+/* `whole`: the first m leaves are a tree whose root who checks knows already. */
+static int subproof(const struct merkle_source *s, uint64_t m, uint64_t begin, uint64_t n, bool whole, struct digest *ret, unsigned *at)
+{
+        uint64_t k;
+        int f;
+
+        if (m == n)
+                return whole ? 0 : run_root(s, begin, n, &ret[(*at)++]);
+        k = split(n);
+        if (m <= k) {
+                f = subproof(s, m, begin, k, whole, ret, at);
+                return f == 0 ? run_root(s, begin + k, n - k, &ret[(*at)++]) : f;
+        }
+        f = subproof(s, m - k, begin + k, n - k, false, ret, at);
+        return f == 0 ? run_root(s, begin, k, &ret[(*at)++]) : f;
+}
+
+int merkle_prove_consistency(const struct merkle_source *s, uint64_t size1, uint64_t size2, struct digest ret[MERKLE_PROOF_MAX], unsigned *ret_n)
+{
+        *ret_n = 0;
+        return size1 > 0 && size1 <= size2 ? subproof(s, size1, 0, size2, true, ret, ret_n) : -EINVAL;
+}
+
+int merkle_source_root(const struct merkle_source *s, uint64_t size, struct digest *ret)
+{
+        if (size > 0)
+                return run_root(s, 0, size, ret);
+        *ret = empty_root();
+        return 0;
 }
 
 struct digest merkle_records_root(const struct digest *leaves, uint64_t n)

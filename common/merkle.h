@@ -28,6 +28,18 @@ bool merkle_check_consistency(uint64_t size1, uint64_t size2, const struct diges
 struct digest merkle_root_of(const struct digest *leaves, uint64_t n);
 unsigned merkle_path_of(const struct digest *leaves, uint64_t n, uint64_t index, struct digest ret[MERKLE_DEPTH_MAX]);
 
+/* Where proofs over a log of any length come from: the root of the perfect subtree of leaves [index << level, (index + 1) << level);
+ * level 0 is the leaves.  0 or a negative errno, which the walks below hand on.  Asked only for what lies inside the tree. */
+struct merkle_source { int (*node)(void *ctx, unsigned level, uint64_t index, struct digest *ret); void *ctx; };
+
+#define MERKLE_PROOF_MAX (MERKLE_DEPTH_MAX + 1)
+
+/* RFC 9162 2.1.3.1 and 2.1.4.1: what merkle_check_inclusion and merkle_check_consistency take.  0 and the number of hashes;
+ * -EINVAL: no such leaf, or size1 is 0 or above size2; or the source's fault. */
+int merkle_prove_inclusion(const struct merkle_source *s, uint64_t index, uint64_t size, struct digest ret[MERKLE_DEPTH_MAX], unsigned *ret_n);
+int merkle_prove_consistency(const struct merkle_source *s, uint64_t size1, uint64_t size2, struct digest ret[MERKLE_PROOF_MAX], unsigned *ret_n);
+int merkle_source_root(const struct merkle_source *s, uint64_t size, struct digest *ret);
+
 /* The record tree: BLAKE2b-256 in CTX_NODE instead of SHA-256; leaves are digests made by record.h or of rows. */
 struct digest merkle_records_root(const struct digest *leaves, uint64_t n);
 unsigned merkle_records_path(const struct digest *leaves, uint64_t n, uint64_t index, struct digest ret[MERKLE_DEPTH_MAX]);
