@@ -7,8 +7,10 @@
 #include <stdatomic.h>
 #include "broker/counters.h"
 #include "broker/pipeline.h"
+#include "broker/published.h"
 #include "broker/settings.h"
 #include "broker/space.h"
+#include "broker/tiles.h"
 #include "common/keydir.h"
 #include "common/keyfile.h"
 #include "common/log.h"
@@ -55,6 +57,8 @@ struct broker {
         _Atomic uint64_t heartbeat[4];  /* mono ns of the last turn: front, sequence, deliver, reads */
         pthread_mutex_t checkpoint_lock;        /* guards `note` */
         char *note;
+        struct published *published;    /* has a lock of its own */
+        struct tiles *tiles;            /* written by the tiles thread */
 };
 
 /* A fault of ours that leaves no way on: logged, and the process ends at once; what was acknowledged is on disk. */

@@ -57,7 +57,8 @@ static int init_broker(struct broker *b, const char *config)
         log_init("shuyi-broker", log_level_parse(config_string(b->config, S_LOG_LEVEL)));
         b->metrics = metrics_new(counters_rows, M_COUNT);
         b->directory = keydir_slot_new();
-        return b->metrics && b->directory ? 0 : -ENOMEM;
+        b->published = published_new();
+        return b->metrics && b->directory && b->published ? 0 : -ENOMEM;
 }
 
 static int init_queues(struct broker *b)
@@ -105,6 +106,7 @@ static void fini_broker(struct broker *b)
                 config_free(b->config);
         config_free(b->first_config);
         free(b->note);
+        published_free(b->published);
 }
 
 /* ---- start and stop ---- */

@@ -4,6 +4,7 @@
  * head was never acknowledged and is dropped.  Damage anywhere else is named, and the broker does not start. */
 #pragma once
 #include "broker/broker.h"
+#include "common/anchor.h"
 
 /* Opens keys, store and segments of the configuration in `b`.  What is wrong is logged.  0 or a fault. */
 int recover_open(struct broker *b, bool read_only);
@@ -14,6 +15,8 @@ void recover_close(struct broker *b);
 /* Who this broker is by the state: its credential, the authority; and that the log key is the anchor's.  0, or -EKEYREJECTED
  * after printing what does not fit. */
 int recover_identity(struct broker *b, struct state state, struct arena *a);
+/* The anchor in force; NULL if there is none. */
+const Shuyi__V1__Anchor *recover_anchor(struct state state, struct arena *a);
 /* The log's public key by the anchor in force; false if there is none for `origin`. */
 bool recover_log_key(struct state state, struct arena *a, const char *origin, uint8_t ret[32]);
 /* A whole file into `a`; -EFBIG beyond max_bytes. */
