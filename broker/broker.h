@@ -13,14 +13,9 @@
 #include "broker/tiles.h"
 #include "common/keydir.h"
 #include "common/keyfile.h"
+#include "common/fold.h"
 #include "common/log.h"
 #include "common/store.h"
-
-/* Databases of our own in the store. */
-enum {
-        STORE_OUTCOMES = STORE_OWN,     /* seq -> what apply made of it (ledger.h) */
-        STORE_DIGESTS,                  /* header digest -> seq, of control acts but receipts */
-};
 
 struct broker {
         char domain[8];

@@ -1,7 +1,7 @@
 /* front_frames: what comes from peers: sessions, PUTs that become tickets, READs that become questions. */
 #include "broker/front.h"
-#include "broker/fold.h"
 #include "broker/peek.h"
+#include "common/fold.h"
 #include "common/macro.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,56 +1,14 @@
 /* genesis: see the header. */
 #include "broker/genesis.h"
-#include "broker/directory.h"
 #include "broker/recover.h"
 #include "broker/system.h"
-#include "common/anchor.h"
 #include "common/artifact.h"
 #include "common/checkpoint.h"
 #include "common/macro.h"
+#include "common/statekeys.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* ---- the keys of the first entry ---- */
-
-static int find_in_anchor(void *ctx, const struct digest *credential, enum role capacity, uint8_t ret_key[32], uint32_t *ret_suite)
-{
-        const Shuyi__V1__RootKey *root = capacity == ROLE_ROOT ? anchor_find_root(ctx, credential) : NULL;
-
-        if (!root || root->key.len != 32)
-                return 0;
-        memcpy(ret_key, root->key.data, 32);
-        *ret_suite = root->suite;
-        return 1;
-}
-
-static const Shuyi__V1__Anchor *anchor_of(struct arena *a, struct bytes wire)
-{
-        const Shuyi__V1__AnchorBody *body;
-        const Shuyi__V1__Anchor *anchor;
-        const struct claim *claim;
-        struct bytes packed;
-
-        if (envelope_parse(a, wire, &claim) != ACCEPTED || claim->kind->number != KIND_ANCHOR || !claim->open_body)
-                return NULL;
-        body = (const void *)claim->open_body;
-        packed = body->anchor ? message_pack(a, &body->anchor->base) : (struct bytes){ 0 };
-        return packed.n > 0 && !anchor_check(a, packed, &anchor) ? anchor : NULL;
-}
-
-enum refusal genesis_verify(struct arena *a, struct bytes wire, const struct keydir *d, bool first, const struct claim **ret)
-{
-        struct key_source keys = keydir_keys(d);
-
-        if (first) {
-                const Shuyi__V1__Anchor *anchor = anchor_of(a, wire);
-
-                if (!anchor)
-                        return E_FORM;
-                keys = (struct key_source){ find_in_anchor, (void *)anchor };
-        }
-        return envelope_verify(a, wire, &keys, ret);
-}
 
 /* ---- the group ---- */
 
@@ -85,10 +43,10 @@ static int add_file(struct founding *f, const Shuyi__V1__GenesisFile *file)
                 struct keydir *d;
                 enum refusal code;
 
-                r = directory_build(store_state(f->broker->store), &d);
+                r = statekeys_build(store_state(f->broker->store), &d);
                 if (r < 0)
                         return r;
-                code = genesis_verify(f->arena, wire, d, i == 0, &claim);
+                code = statekeys_verify(f->arena, wire, d, i == 0, &claim);
                 keydir_unref(d);
                 if (code != ACCEPTED) {
                         fprintf(stderr, "genesis: envelope %zu: %s\n", i + 1, refusal_text(code)->code);

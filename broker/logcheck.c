@@ -1,9 +1,9 @@
 /* logcheck: see the header. */
 #include "broker/logcheck.h"
-#include "broker/fold.h"
 #include "broker/recover.h"
-#include "broker/replay.h"
+#include "common/fold.h"
 #include "common/macro.h"
+#include "common/replay.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

@@ -3,11 +3,11 @@
  * Threads start upward from what others need (deliver, sync, sequence, verify, reads, front) and stop downward, so
  * that whatever was taken in is durable and answered before the process ends.  SIGTERM and SIGINT drain; SIGHUP reloads. */
 #include "broker/broker.h"
-#include "broker/fold.h"
 #include "broker/genesis.h"
 #include "broker/logcheck.h"
 #include "broker/quarantine.h"
 #include "broker/recover.h"
+#include "common/fold.h"
 #include "common/macro.h"
 #include "common/notify.h"
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* mirror: see the header. */
 #include "broker/mirror.h"
-#include "broker/fold.h"
+#include "common/fold.h"
 #include "common/macro.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* reader: see the header.  What goes first: trust records, the trust head above them, mail, then links in turn. */
 #include "broker/reader.h"
-#include "broker/fold.h"
 #include "broker/peek.h"
 #include "common/exchange/trust.h"
+#include "common/fold.h"
 #include "common/record.h"
 #include <errno.h>
 #include <stdlib.h>

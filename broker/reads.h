@@ -3,7 +3,7 @@
  * A snapshot is never held across a send or a wait.  What a link may see follows its department (proto/audit.proto). */
 #pragma once
 #include "broker/broker.h"
-#include "broker/fold.h"
+#include "common/fold.h"
 #include "proto/audit.pb-c.h"
 
 #define PAGE_ROWS_MAX 500

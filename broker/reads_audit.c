@@ -1,7 +1,7 @@
 /* reads_audit: acquisitions, one row an UPDATE taken, expanded from delivery receipts (audit.h).
  *
  * The cursor is (grant, last of the receipt, next stream_seq): pages may end inside a receipt's range. */
-#include "broker/audit.h"
+#include "common/audit.h"
 #include "broker/reads.h"
 #include "common/macro.h"
 #include <errno.h>

@@ -1,8 +1,9 @@
 /* recover: see the header. */
 #include "broker/recover.h"
-#include "broker/fold.h"
-#include "broker/replay.h"
+#include "common/anchor.h"
 #include "common/macro.h"
+#include "common/replay.h"
+#include "common/statekeys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -156,26 +157,6 @@ void recover_close(struct broker *b)
 
 /* ---- who we are ---- */
 
-const Shuyi__V1__Anchor *recover_anchor(struct state state, struct arena *a)
-{
-        const Shuyi__V1__MetaRow *meta = fold_meta(state, a);
-        const Shuyi__V1__DocumentRow *row;
-        const Shuyi__V1__Anchor *anchor;
-        uint8_t number[4];
-
-        put_be32(number, meta ? meta->anchor_version : 0);
-        row = FOLD_ROW(state, a, shuyi__v1__document_row__descriptor, TABLE_ANCHOR, bytes_of(number, 4));
-        return row && !anchor_check(a, bytes_of(row->bytes_.data, row->bytes_.len), &anchor) ? anchor : NULL;
-}
-
-bool recover_log_key(struct state state, struct arena *a, const char *origin, uint8_t ret[32])
-{
-        const Shuyi__V1__Anchor *anchor = recover_anchor(state, a);
-        const Shuyi__V1__LogKey *log = anchor ? anchor_find_log(anchor, origin) : NULL;
-
-        return log && bytes_copy_exact(bytes_of(log->key.data, log->key.len), ret, 32);
-}
-
 static int misfit(const char *what)
 {
         fprintf(stderr, "shuyi-broker: %s\n", what);
@@ -186,7 +167,7 @@ static int misfit(const char *what)
 int recover_identity(struct broker *b, struct state state, struct arena *a)
 {
         const Shuyi__V1__MetaRow *meta = fold_meta(state, a);
-        const Shuyi__V1__Anchor *anchor = meta ? recover_anchor(state, a) : NULL;
+        const Shuyi__V1__Anchor *anchor = statekeys_anchor(state, a);
         const Shuyi__V1__LogKey *log = anchor ? anchor_find_log(anchor, b->origin) : NULL;
         const Shuyi__V1__CredentialRow *row;
         uint8_t key[FOLD_KEY_MAX];

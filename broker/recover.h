@@ -15,10 +15,6 @@ void recover_close(struct broker *b);
 /* Who this broker is by the state: its credential, the authority; and that the log key is the anchor's.  0, or -EKEYREJECTED
  * after printing what does not fit. */
 int recover_identity(struct broker *b, struct state state, struct arena *a);
-/* The anchor in force; NULL if there is none. */
-const Shuyi__V1__Anchor *recover_anchor(struct state state, struct arena *a);
-/* The log's public key by the anchor in force; false if there is none for `origin`. */
-bool recover_log_key(struct state state, struct arena *a, const char *origin, uint8_t ret[32]);
 /* A whole file into `a`; -EFBIG beyond max_bytes. */
 int recover_read_file(struct arena *a, const char *path, size_t max_bytes, struct bytes *ret);
 /* Directories below store.dir. */

@@ -2,12 +2,12 @@
 #pragma once
 #include "broker/broker.h"
 #include "broker/clock_guard.h"
-#include "broker/fold.h"
 #include "broker/quarantine.h"
 #include "broker/system.h"
 #include "broker/tally.h"
 #include "broker/turnstile.h"
 #include "common/decided.h"
+#include "common/fold.h"
 #include <semaphore.h>
 
 #define SEQUENCE_GROUP_GAP_NS 4000000ull        /* under load, between syncs: groups grow (LIMITS) */

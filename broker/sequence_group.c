@@ -2,9 +2,9 @@
  *
  * A group of the store goes with it, so that one which does not fit on the disk is as if it had never been. */
 #include "broker/sequence.h"
-#include "broker/directory.h"
 #include "common/checkpoint.h"
 #include "common/macro.h"
+#include "common/statekeys.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -229,7 +229,7 @@ static void take_back(struct sequence *s, struct group *g)
 void sequence_swap_directory(struct sequence *s)
 {
         struct keydir *d;
-        int r = directory_build(store_state(s->broker->store), &d);
+        int r = statekeys_build(store_state(s->broker->store), &d);
 
         if (r < 0)
                 broker_fail("sequence.directory", r);

@@ -1,5 +1,5 @@
 /* audit: the seven facts of ZS 32 of one acquisition, and who finds it (REGULATIONS 9.1). */
-#include "broker/audit.h"
+#include "common/audit.h"
 #include "broker/tally.h"
 #include "tests/lib/unit.h"
 

@@ -1,6 +1,6 @@
 /* fold: the log over LMDB gives what the same log gives over a map, whenever it is committed and reopened. */
 #include "broker/broker.h"
-#include "broker/fold.h"
+#include "common/fold.h"
 #include "tests/lib/market.h"
 #include "tests/lib/temp_dir.h"
 #include "tests/lib/unit.h"

@@ -1,10 +1,8 @@
 /* replay: see the header. */
-#include "broker/replay.h"
-#include "broker/directory.h"
-#include "broker/genesis.h"
-#include "broker/recover.h"
+#include "common/replay.h"
 #include "common/checkpoint.h"
 #include "common/macro.h"
+#include "common/statekeys.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,12 +31,12 @@ static int check_signatures(struct replay *r, const struct segment_entry *e, str
 
         if (r->entries == 0 || r->fold->directory_moved || !directory) {
                 keydir_unref(TAKE(directory));
-                f = directory_build(store_state(r->fold->store), &directory);
+                f = statekeys_build(store_state(r->fold->store), &directory);
                 r->fold->directory_moved = false;
         }
         if (f < 0)
                 return f;
-        code = genesis_verify(a, e->envelope, directory, r->fold->seq == 0, ret);
+        code = statekeys_verify(a, e->envelope, directory, r->fold->seq == 0, ret);
         if (code != ACCEPTED)
                 return bad(r, e->seq, "the envelope does not verify: %s", refusal_text(code)->code);
         r->signed_n += (*ret)->signers_n;
@@ -105,7 +103,7 @@ static int take_head(struct replay *r, const struct segment_record *record, stru
                 return -ENOMEM;
         memcpy(note, record->payload.p, record->payload.n);
         note[record->payload.n] = 0;
-        if (!r->log_key && !recover_log_key(store_state(r->fold->store), a, r->origin, key))
+        if (!r->log_key && !statekeys_log(store_state(r->fold->store), a, r->origin, key))
                 return bad(r, record->seq, "the anchor in force has no key for %s", r->origin);
         wrong = checkpoint_verify(a, note, r->origin, r->log_key ? r->log_key : key, &c);
         if (wrong)

@@ -19,7 +19,13 @@ struct fold {
         bool trust_moved;               /* a TRUST_HEAD must close the group */
 };
 
-extern const char *const fold_databases[];      /* for store_options */
+/* Databases of its own in the store. */
+enum {
+        STORE_OUTCOMES = STORE_OWN,     /* seq -> what apply made of it */
+        STORE_DIGESTS,                  /* header digest -> seq, of control acts but receipts */
+        STORE_FOLD_END                  /* the next free number */
+};
+extern const char *const fold_databases[];      /* their names, for store_options */
 
 /* Reads where the state stands; -ENODATA if there is none (fold_found first). */
 int fold_open(struct fold *f, struct store *store, const char *domain);

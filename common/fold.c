@@ -1,6 +1,5 @@
 /* fold: see the header. */
-#include "broker/fold.h"
-#include "broker/broker.h"
+#include "common/fold.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>

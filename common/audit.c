@@ -1,5 +1,5 @@
 /* audit: see the header. */
-#include "broker/audit.h"
+#include "common/audit.h"
 
 static ProtobufCBinaryData data_of(struct bytes b)
 {

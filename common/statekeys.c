@@ -1,7 +1,7 @@
-/* directory: see the header.  Credentials are ids and keys of fixed width; the walk is over three short tables. */
-#include "broker/directory.h"
-#include "broker/fold.h"
+/* statekeys: see the header.  Credentials are ids and keys of fixed width; the walk is over three short tables. */
+#include "common/statekeys.h"
 #include "common/anchor.h"
+#include "common/fold.h"
 #include "common/macro.h"
 #include <errno.h>
 
@@ -113,7 +113,7 @@ static int add_link(struct state state, struct bytes key, struct bytes value, st
         return keydir_add_link(to, &link);
 }
 
-int directory_build(struct state state, struct keydir **ret)
+int statekeys_build(struct state state, struct keydir **ret)
 {
         struct keydir_builder *b = keydir_builder_new();
         struct keydir *d;
@@ -132,4 +132,69 @@ int directory_build(struct state state, struct keydir **ret)
                 return -ENOMEM;
         *ret = d;
         return 0;
+}
+
+/* ---- the keys of the first entry ---- */
+
+static int find_in_anchor(void *ctx, const struct digest *credential, enum role capacity, uint8_t ret_key[32], uint32_t *ret_suite)
+{
+        const Shuyi__V1__RootKey *root = capacity == ROLE_ROOT ? anchor_find_root(ctx, credential) : NULL;
+
+        if (!root || root->key.len != 32)
+                return 0;
+        memcpy(ret_key, root->key.data, 32);
+        *ret_suite = root->suite;
+        return 1;
+}
+
+static const Shuyi__V1__Anchor *anchor_of(struct arena *a, struct bytes wire)
+{
+        const Shuyi__V1__AnchorBody *body;
+        const Shuyi__V1__Anchor *anchor;
+        const struct claim *claim;
+        struct bytes packed;
+
+        if (envelope_parse(a, wire, &claim) != ACCEPTED || claim->kind->number != KIND_ANCHOR || !claim->open_body)
+                return NULL;
+        body = (const void *)claim->open_body;
+        packed = body->anchor ? message_pack(a, &body->anchor->base) : (struct bytes){ 0 };
+        return packed.n > 0 && !anchor_check(a, packed, &anchor) ? anchor : NULL;
+}
+
+enum refusal statekeys_verify(struct arena *a, struct bytes wire, const struct keydir *d, bool first, const struct claim **ret)
+{
+        struct key_source keys = keydir_keys(d);
+
+        if (first) {
+                const Shuyi__V1__Anchor *anchor = anchor_of(a, wire);
+
+                if (!anchor)
+                        return E_FORM;
+                keys = (struct key_source){ find_in_anchor, (void *)anchor };
+        }
+        return envelope_verify(a, wire, &keys, ret);
+}
+
+/* ---- of the log ---- */
+
+const Shuyi__V1__Anchor *statekeys_anchor(struct state state, struct arena *a)
+{
+        const Shuyi__V1__MetaRow *meta = fold_meta(state, a);
+        const Shuyi__V1__DocumentRow *row;
+        const Shuyi__V1__Anchor *anchor;
+        uint8_t number[4];
+
+        if (!meta)
+                return NULL;
+        put_be32(number, meta->anchor_version);
+        row = FOLD_ROW(state, a, shuyi__v1__document_row__descriptor, TABLE_ANCHOR, bytes_of(number, 4));
+        return row && !anchor_check(a, bytes_of(row->bytes_.data, row->bytes_.len), &anchor) ? anchor : NULL;
+}
+
+bool statekeys_log(struct state state, struct arena *a, const char *origin, uint8_t ret[32])
+{
+        const Shuyi__V1__Anchor *anchor = statekeys_anchor(state, a);
+        const Shuyi__V1__LogKey *log = anchor ? anchor_find_log(anchor, origin) : NULL;
+
+        return log && bytes_copy_exact(bytes_of(log->key.data, log->key.len), ret, 32);
 }

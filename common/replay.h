@@ -4,7 +4,7 @@
  * Each HEAD must sign the very tree that the entries give; where asked each signature is verified, and each outcome
  * compared with what another store recorded.  One thread. */
 #pragma once
-#include "broker/fold.h"
+#include "common/fold.h"
 
 struct replay {
         struct fold *fold;
