@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #define SIGNATURE_BYTES 64
+#define UPDATE_BODY_MIN 41                      /* nonce, tag and at least one sealed byte */
 
 /* ---- walking bytes that wire_scan() has passed ---- */
 
@@ -194,10 +195,10 @@ static bool read_body(struct arena *a, struct claim *c, const struct header *h)
                 c->open_body = message_parse(a, c->kind->body, c->body);
                 return c->open_body != NULL;
         }
-        return c->kind->number == KIND_UPDATE ? c->body.n > 40 : c->body.n == 0;
+        return c->kind->number == KIND_UPDATE ? c->body.n >= UPDATE_BODY_MIN : c->body.n == 0;
 }
 
-enum form { FORM_WHOLE, FORM_BARE };
+enum form { FORM_WHOLE, FORM_BARE, FORM_KEPT };
 
 static bool read_claim(struct arena *a, struct bytes wire, enum form form, struct claim *c)
 {
@@ -207,8 +208,12 @@ static bool read_claim(struct arena *a, struct bytes wire, enum form form, struc
                 return false;
         c->header_digest = digest_plain(c->header);
         c->envelope_digest = envelope_digest(c);
+        c->body_digest = h.body_digest;
+        c->body_bytes = h.body_bytes;
         if (form == FORM_BARE)
                 return c->body.n == 0;
+        if (form == FORM_KEPT && c->body.n == 0 && c->kind->number == KIND_UPDATE)
+                return h.body_bytes >= UPDATE_BODY_MIN;
         return read_body(a, c, &h);
 }
 
@@ -253,6 +258,11 @@ enum refusal envelope_verify_bare(struct arena *a, struct bytes wire, const stru
 {
         assert(keys);
         return verify(a, wire, FORM_BARE, keys, ret);
+}
+
+enum refusal envelope_read_kept(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret)
+{
+        return verify(a, wire, FORM_KEPT, keys, ret);
 }
 
 /* ---- from an intent to bytes ---- */

@@ -23,6 +23,8 @@ struct signer { struct digest credential; enum role capacity; struct bytes signa
 
 struct claim {
         struct bytes wire, header, intent_bytes, body;  /* borrowed from the bytes verified */
+        struct bytes body_digest;                       /* 32, in the header: of the body, there or left out; and */
+        uint64_t body_bytes;                            /* its length */
         struct digest header_digest;                    /* digest_plain(header) */
         struct digest envelope_digest;                  /* over header digest and signatures: the leaf's */
         const struct kind *kind;
@@ -48,6 +50,9 @@ enum refusal envelope_parse(struct arena *a, struct bytes wire, const struct cla
 /* envelope_verify() for an envelope whose body was left out (a VIEW_EPOCH on its way to a consumer, a log without bodies):
  * the body must be absent, so its digest is not compared, and open_body is NULL. */
 enum refusal envelope_verify_bare(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret);
+/* For a log that may have been kept without the bodies of UPDATEs, which apply never reads: envelope_verify(), or with `keys`
+ * NULL envelope_parse(), but of an UPDATE the body may be absent.  Any other envelope must be whole. */
+enum refusal envelope_read_kept(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret);
 /* The same envelope without its body, in `a`; {0} if `wire` is not an envelope or `a` is full. */
 struct bytes envelope_strip(struct arena *a, struct bytes wire);
 

@@ -87,7 +87,7 @@ enum refusal guard_update_fields(struct turn *t, void *matter)
                 turn_detail(t, "records_root");
         if (i->oldest_changed_at == 0)
                 turn_detail(t, "oldest_changed_at");
-        if (t->claim->body.n <= SEAL_OVERHEAD)
+        if (t->claim->body_bytes <= SEAL_OVERHEAD)
                 turn_detail(t, "body");
         for (size_t k = 0; k < s->audience_n; k++)
                 if (!has_facts(&s->audience[k]))

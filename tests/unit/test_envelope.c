@@ -375,6 +375,32 @@ static void test_a_stripped_envelope_verifies_bare_and_only_so(void **state)
         assert_true(bytes_equal(envelope_strip(a, bare), bare));
 }
 
+/* A log kept without data bodies: an UPDATE may be bare, no other envelope may. */
+static void test_a_kept_update_may_be_bare_and_nothing_else(void **state)
+{
+        struct arena *a = *state;
+        uint8_t sealed[64] = { 7 };
+        struct sample_key agent = sample_key(5);
+        const Shuyi__V1__Intent *intent = sample_intent(a, KIND_UPDATE);
+        struct bytes update = envelope_sign(a, envelope_draft(a, intent, bytes_of(sealed, sizeof(sealed))), &agent.id, ROLE_AGENT, agent.secret);
+        struct bytes small = envelope_draft(a, intent, bytes_of(sealed, 40));
+        struct bytes get = sample_get(a), bare = envelope_strip(a, update);
+        struct digest body = digest_plain(bytes_of(sealed, sizeof(sealed)));
+        const struct claim *whole, *c;
+
+        assert_int_equal(envelope_read_kept(a, update, &known, &whole), ACCEPTED);
+        assert_int_equal(envelope_read_kept(a, bare, &known, &c), ACCEPTED);
+        assert_int_equal(envelope_read_kept(a, bare, NULL, &c), ACCEPTED);
+        assert_true(digest_equal(&c->envelope_digest, &whole->envelope_digest));
+        assert_true(bytes_equal(c->body_digest, bytes_digest(&body)) && bytes_equal(whole->body_digest, c->body_digest));
+        assert_int_equal(c->body_bytes, sizeof(sealed));
+        assert_int_equal(c->body.n, 0);
+        assert_int_equal(envelope_read_kept(a, envelope_strip(a, small), NULL, &c), E_FORM);
+        assert_int_equal(envelope_read_kept(a, envelope_strip(a, get), NULL, &c), E_FORM);
+        ((uint8_t *)bare.p)[bare.n - 1] ^= 1;
+        assert_int_equal(envelope_read_kept(a, bare, &known, &c), E_CRED);
+}
+
 static void test_an_arena_that_is_full_refuses_and_no_more(void **state)
 {
         struct bytes e = sample_get(*state);
@@ -410,6 +436,7 @@ int main(void)
                 CASE(test_sizes_are_held_to_their_limits),
                 CASE(test_a_body_of_many_empty_fields_is_refused),
                 CASE(test_a_stripped_envelope_verifies_bare_and_only_so),
+                CASE(test_a_kept_update_may_be_bare_and_nothing_else),
                 CASE(test_an_arena_that_is_full_refuses_and_no_more),
         };
 
