@@ -1,6 +1,7 @@
 /* anchor: form, thresholds and succession. */
 #include "common/anchor.h"
 
+#include "common/note.h"
 #include "common/sign.h"
 
 #define ROOTS_MAX 16
@@ -8,18 +9,6 @@
 #define WITNESSES_MAX 32
 #define SUITES_MAX 16
 #define SIGNATURES_MAX (2 * ROOTS_MAX)
-#define NAME_MAX_BYTES 255
-
-/* Name of a key in C2SP notes. */
-static bool name_check(const char *name)
-{
-        size_t n = strlen(name);
-
-        for (size_t i = 0; i < n; i++)
-                if ((uint8_t)name[i] <= ' ' || name[i] == '+' || name[i] == 0x7f)
-                        return false;
-        return n > 0 && n <= NAME_MAX_BYTES;
-}
 
 static struct digest root_id(const Shuyi__V1__RootKey *k)
 {
@@ -49,7 +38,7 @@ static const char *check_logs(const Shuyi__V1__Anchor *n)
         if (n->n_logs == 0 || n->n_logs > LOGS_MAX)
                 return "number of logs";
         for (size_t i = 0; i < n->n_logs; i++) {
-                if (!name_check(n->logs[i]->origin) || n->logs[i]->key.len != SIGN_KEY_BYTES)
+                if (!note_name_check(n->logs[i]->origin) || n->logs[i]->key.len != SIGN_KEY_BYTES)
                         return "log key";
                 for (size_t j = 0; j < i; j++)
                         if (strcmp(n->logs[i]->origin, n->logs[j]->origin) == 0)
@@ -63,7 +52,7 @@ static const char *check_witnesses(const Shuyi__V1__Anchor *n)
         if (n->n_witnesses > WITNESSES_MAX)
                 return "number of witnesses";
         for (size_t i = 0; i < n->n_witnesses; i++) {
-                if (!name_check(n->witnesses[i]->name) || n->witnesses[i]->key.len != SIGN_KEY_BYTES)
+                if (!note_name_check(n->witnesses[i]->name) || n->witnesses[i]->key.len != SIGN_KEY_BYTES)
                         return "witness key";
                 for (size_t j = 0; j < i; j++)          /* a cosignature does not bind the name: one key a witness */
                         if (strcmp(n->witnesses[i]->name, n->witnesses[j]->name) == 0 ||
