@@ -18,8 +18,9 @@ struct item { uint64_t journal, parcel, stream_seq; uint32_t records; bool recei
 struct act { uint8_t *p; size_t n; };
 
 struct consumer {
-        const struct load *load;
+        const struct reader *reader;
         struct board *board;
+        struct corner *corner;          /* ours */
         struct party party;
         struct journal *inbox;
         struct arena *arena;
@@ -106,7 +107,7 @@ static void parcel(void *ctx, const Shuyi__V1__Parcel *p)
 {
         struct consumer *c = ctx;
 
-        if (p->type == PARCEL_LINK && bytes_equal(bytes_of(p->grant.data, p->grant.len), bytes_digest(&c->load->grant)))
+        if (p->type == PARCEL_LINK && bytes_equal(bytes_of(p->grant.data, p->grant.len), bytes_digest(&c->reader->grant)))
                 take_link(c, p);
         else
                 add_pending(c, (struct item){ .parcel = p->number }, (struct bytes){ 0 });
@@ -126,7 +127,7 @@ static void sign_receipt(struct consumer *c, uint64_t last)
         arena_reset(c->arena);
         party_begin(&c->party, c->arena, KIND_DELIVERY_RECEIPT, &in);
         stream = c->board->stream;
-        in.grant = data_of(bytes_digest(&c->load->grant));
+        in.grant = data_of(bytes_digest(&c->reader->grant));
         in.stream = data_of(bytes_digest(&stream));
         body.first = c->receipted + 1;
         body.last = last;
@@ -143,6 +144,8 @@ static void sign_receipt(struct consumer *c, uint64_t last)
         memcpy(act->p, wire.p, act->n = wire.n);
         c->acts_made++;
         c->receipted = last;
+        if (c->begun && !c->ended)
+                c->corner->receipts++;
         add_pending(c, (struct item){ .receipt = true }, wire);
 }
 
@@ -169,8 +172,8 @@ static void keep_link(struct consumer *c, const struct item *i, uint64_t now)
                 c->acquired[i->stream_seq % PENDING] = c->acquired[(i->stream_seq - 1) % PENDING];
         if (i->records == 0 || !b->start || now < b->start || now > b->stop)
                 return;
-        b->delivered++;
-        b->delivered_records += i->records;
+        c->corner->delivered++;
+        c->corner->delivered_records += i->records;
         samples_add(&c->delivery, (double)(now - b->made_ns[i->stream_seq - b->base]) / 1e3);
 }
 
@@ -221,7 +224,7 @@ static void watch_run(struct consumer *c)
                 struct journal_use use = journal_use(c->inbox);
 
                 c->ended = true;
-                b->consumer = (struct side){ process_cpu_us() - c->cpu, use.syncs - c->use.syncs, use.bytes - c->use.bytes };
+                c->corner->use = (struct side){ process_cpu_us() - c->cpu, use.syncs - c->use.syncs, use.bytes - c->use.bytes };
         }
 }
 
@@ -242,12 +245,13 @@ static void run(struct consumer *c)
                 send_acts(c);
                 watch_run(c);
         }
-        c->board->delivery_p99 = samples_at(&c->delivery, 0.99);
-        c->board->delivery_max = samples_at(&c->delivery, 1);
-        c->board->delivery_p50 = samples_at(&c->delivery, 0.5);
+        c->corner->p50 = samples_at(&c->delivery, 0.5);
+        c->corner->p99 = samples_at(&c->delivery, 0.99);
+        c->corner->max = samples_at(&c->delivery, 1);
+        c->corner->done = 1;
 }
 
-void core_consume(const struct load *l, struct board *b)
+void core_consume(const struct load *l, struct board *b, unsigned which)
 {
         struct consumer *c = calloc(1, sizeof *c);
         struct link_context *context;
@@ -258,17 +262,18 @@ void core_consume(const struct load *l, struct board *b)
                 usleep(1000);
         if (!c || link_context_new(&context) < 0)
                 die("consumer", "memory", 0);
-        c->load = l;
+        c->reader = &l->readers[which];
         c->board = b;
-        c->cursor = c->kept = c->receipted = b->cursor;
-        c->head = b->prev;
+        c->corner = &b->corners[which];
+        c->cursor = c->kept = c->receipted = c->corner->cursor;
+        c->head = c->corner->prev;
         c->arena = arena_new(8u << 20);
-        snprintf(path, sizeof path, "%s/inbox", l->directory);
+        snprintf(path, sizeof path, "%s/inbox-%u", l->directory, which);
         r = journal_open(path, CORE_JOURNAL_BYTES, &c->inbox);
         if (r < 0 || !c->arena)
                 die("consumer", path, r);
-        party_open(&c->party, "consumer", context, l->consumer, parcel, c);
-        b->listening = 1;
+        party_open(&c->party, "consumer", context, c->reader->config, parcel, c);
+        c->corner->listening = 1;
         run(c);
         party_close(&c->party);
         link_context_free(context);

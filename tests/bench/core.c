@@ -1,8 +1,8 @@
 /* core: the load on the broker's core, from outbox to inbox.
  *
- * Plays the provider's and the consumer's agent against a real broker, over CURVE, in two processes.  Every envelope is
- * sealed, signed and on the outbox's disk before it is sent; verified, opened, its records checked and on the inbox's disk
- * before it counts as delivered.  Prints name, value, unit (tab-separated); any refusal or gap ends it with status 1. */
+ * Plays the agents of a provider and of its consumers against a real broker, over CURVE, each in a process of its own.  Every
+ * envelope is sealed, signed and on the outbox's disk before it is sent; verified, opened, its records checked and on an inbox's
+ * disk before it counts as delivered there.  Prints name, value, unit (tab-separated); any refusal or gap ends it with status 1. */
 #include "core.h"
 #include <errno.h>
 #include <getopt.h>
@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 static const char usage[] =
-        "core [options] PROVIDER.yaml CONSUMER.yaml GRANT DIRECTORY\n"
+        "core [options] PROVIDER.yaml DIRECTORY CONSUMER.yaml GRANT [CONSUMER.yaml GRANT]...\n"
         "  --records N    records of 1 KiB an envelope (1)\n"
         "  --rate R       envelopes a second (as many as go)\n"
         "  --alone        one in flight\n"
         "  --seconds S    timed run (5), after --warm S (1)\n"
         "  --broker PID   count its processor time too\n";
 
-/* ---- shared by both halves ---- */
+/* ---- shared by both sides ---- */
 
 void samples_add(struct samples *s, double v)
 {
@@ -85,15 +85,21 @@ static bool parse(int argc, char **argv, struct load *l)
                 default: return false;
                 }
         }
-        if (argc - optind != 4 || l->records < 1 || l->records > 256 || !hex_parse(argv[optind + 2], l->grant.b, DIGEST_BYTES))
+        if (argc - optind < 4 || (argc - optind) % 2 || l->records < 1 || l->records > 256)
                 return false;
         l->provider = argv[optind];
-        l->consumer = argv[optind + 1];
-        l->directory = argv[optind + 3];
+        l->directory = argv[optind + 1];
+        for (int i = optind + 2; i < argc; i += 2) {
+                struct reader *r = &l->readers[l->readers_n];
+
+                if (l->readers_n++ == CORE_CONSUMERS_MAX || !hex_parse(argv[i + 1], r->grant.b, DIGEST_BYTES))
+                        return false;
+                r->config = argv[i];
+        }
         return true;
 }
 
-static int consume(const struct load *l, struct board *b)
+static pid_t consume(const struct load *l, struct board *b, unsigned which)
 {
         pid_t parent = getppid(), child = fork();
 
@@ -104,7 +110,7 @@ static int consume(const struct load *l, struct board *b)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() == parent)
                 _Exit(1);
-        core_consume(l, b);
+        core_consume(l, b, which);
         _Exit(0);
 }
 
@@ -112,7 +118,8 @@ int main(int argc, char **argv)
 {
         struct load load;
         struct board *board;
-        int child, status = 0;
+        pid_t children[CORE_CONSUMERS_MAX];
+        int status = 0;
 
         if (!parse(argc, argv, &load) || sodium_init() < 0) {
                 fputs(usage, stderr);
@@ -121,9 +128,11 @@ int main(int argc, char **argv)
         board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (board == MAP_FAILED)
                 die("core", "memory", errno);
-        child = consume(&load, board);
+        for (unsigned i = 0; i < load.readers_n; i++)
+                children[i] = consume(&load, board, i);
         core_provide(&load, board);
-        if (waitpid(child, &status, 0) < 0 || status != 0)
-                die("core", "the consumer failed", 0);
+        for (unsigned i = 0; i < load.readers_n; i++)
+                if (waitpid(children[i], &status, 0) < 0 || status != 0)
+                        die("core", "a consumer failed", 0);
         return 0;
 }

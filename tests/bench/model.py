@@ -4,7 +4,7 @@ A ceiling counts processor time alone, on all cores: what is missing to it is wa
 stands beside the sum of its parts on an idle pipeline.  Times in us."""
 import collections, os
 
-Cost = collections.namedtuple("Cost", "provider broker consumer ceiling")
+Cost = collections.namedtuple("Cost", "provider broker consumer ceiling")       # of a consumer: of each
 
 GROUP_GAP_US = 4000             # between syncs under load
 
@@ -19,21 +19,22 @@ def cores(parts, stores):
     return (os.cpu_count() or 1) - stores * parts["segment_sync_cpu"] / GROUP_GAP_US
 
 
-def envelope(parts, e):
-    """(provider, broker, consumer) for one envelope of e records of 1 KiB; a hop is shared by its two ends."""
+def envelope(parts, e, readers=1):
+    """(provider, broker, one consumer) for one envelope of e records of 1 KiB; a hop is shared by its two ends."""
     body, sealed = between(parts["blake2b_1k"], parts["blake2b_64k"], e), between(parts["seal_1k"], parts["seal_64k"], e)
     hop, leaves = between(parts["curve_hop_1k"], parts["curve_hop_64k"], e), e * parts["record_leaf_1k"]
     return (parts["ed25519_sign"] + sealed + body + leaves + hop / 2,
-            parts["ed25519_verify"] + body + hop,
+            parts["ed25519_verify"] + body + (1 + readers) * hop / 2,
             parts["ed25519_verify"] + body + sealed + leaves + hop / 2)
 
 
-def cost(sides, e, available):
-    return Cost(*(side / e for side in sides), available * 1e6 * e / sum(sides))
+def cost(sides, e, readers, available):
+    provider, broker, consumer = sides
+    return Cost(provider / e, broker / e, consumer / e, available * 1e6 * e / (provider + broker + readers * consumer))
 
 
-def core(parts, e):
-    return cost(envelope(parts, e), e, cores(parts, 3))
+def core(parts, e, readers=1):
+    return cost(envelope(parts, e, readers), e, readers, cores(parts, 2 + readers))
 
 
 FULL_RECORDS = 256              # an envelope of the agent's, under load
@@ -44,24 +45,25 @@ def full(parts):
     e = FULL_RECORDS
     edge = e * (parts["json_record_1k"] / 2 + 2 * parts["seal_1k"] + 2 * parts["store_record"])
     provider, broker, consumer = envelope(parts, e)
-    return cost((provider + edge, broker, consumer + edge), e, cores(parts, 4))
+    return cost((provider + edge, broker, consumer + edge), e, 1, cores(parts, 4))
 
 
 def acknowledgement(parts):
-    """Frame sent to receipt: there and back, verify, sync, tree head and receipt signed."""
-    return parts["curve_round_trip"] + parts["ed25519_verify"] + parts["segment_sync"] + 2 * parts["ed25519_sign"]
+    """From frame sent to receipt: there and back, verified, synced, the receipt signed."""
+    return parts["segment_sync"] + parts["curve_round_trip"] + parts["ed25519_sign"] + parts["ed25519_verify"]
 
 
 def delivery(parts):
-    """Made to the consumer's disk: sealed, synced, sent, verified, synced, head and receipt signed, sent, verified, synced."""
-    return parts["ed25519_sign"] + 3 * parts["segment_sync"] + parts["curve_round_trip"] + 2 * parts["ed25519_verify"] + 2 * parts["ed25519_sign"]
+    """From push to sink: outbox, log, inbox, two round trips, signed and sealed, verified twice, opened."""
+    return (2 * parts["store_commit"] + parts["segment_sync"] + 2 * parts["curve_round_trip"] + parts["ed25519_sign"] + 2 * parts["ed25519_verify"] +
+            2 * parts["seal_1k"])
 
 
-def full_taken(parts):
+def core_delivery(parts):
+    """The same between the load programs, whose outbox and inbox are files."""
+    return delivery(parts) - 2 * parts["store_commit"] + 2 * parts["segment_sync"]
+
+
+def taken(parts):
     """Push to its answer: one durable commit."""
     return parts["store_commit"] + parts["json_record_1k"]
-
-
-def full_delivery(parts):
-    """Push to sink: taken, sealed, logged, opened, written: four commits of stores or files and one of the log."""
-    return delivery(parts) + 2 * parts["store_commit"] + parts["json_record_1k"]

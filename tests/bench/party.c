@@ -54,6 +54,8 @@ static void say_hello(struct party *p)
         h.software = (char *)"shuyi-bench/" SHUYI_VERSION;
         h.parcel_frames = SESSION_PARCEL_WINDOW;
         h.parcel_bytes = 4 << 20;
+        h.trust_seq = p->trust;
+        h.mail = p->mail;
         send_frame(p, FRAME_HELLO, &h.base);
 }
 
@@ -181,8 +183,7 @@ static void ignore(void *ctx, const Shuyi__V1__Parcel *parcel)
         party_ack(p, parcel->number);
 }
 
-void party_open(struct party *p, const char *name, struct link_context *c, const char *config,
-                void (*parcel)(void *ctx, const Shuyi__V1__Parcel *p), void *ctx)
+static void open_party(struct party *p, struct link_context *c, const char *config)
 {
         static const struct session_timing timing = SESSION_TIMING_DEFAULT;
         static const uint64_t one[SESSION_LANES] = { 1, 1 };
@@ -190,21 +191,34 @@ void party_open(struct party *p, const char *name, struct link_context *c, const
         uint64_t began = times_mono().ns;
         int r;
 
-        *p = (struct party){ .name = name, .frames = arena_new(FRAMES_MAX_BYTES), .parcel = parcel ? parcel : ignore, .parcel_ctx = parcel ? ctx : p };
+        p->frames = arena_new(FRAMES_MAX_BYTES);
         if (!p->frames || settings_load(config, stderr, &p->config) < 0 || identity_load(p->config, stderr, &p->self) < 0)
-                die(name, config, 0);
+                die(p->name, config, 0);
         session_client_init(&p->session, &timing, times_wall().ms, one, one);
         o = (struct link_client_options){ .endpoint = p->self.endpoint, .server_key = p->self.broker_key, .secret_key = secret_peek(p->self.keys.link) };
         r = link_client_open(c, &o, &p->link);
         if (r < 0)
-                die(name, p->self.endpoint, r);
+                die(p->name, p->self.endpoint, r);
         p->now = times_mono();
         session_client_connecting(&p->session, p->now);
         while (!p->open) {
                 party_turn(p, NULL, 0, 100);
                 if (p->now.ns - began > OPEN_NS)
-                        die(name, "no WELCOME", 0);
+                        die(p->name, "no WELCOME", 0);
         }
+}
+
+void party_open(struct party *p, const char *name, struct link_context *c, const char *config,
+                void (*parcel)(void *ctx, const Shuyi__V1__Parcel *p), void *ctx)
+{
+        *p = (struct party){ .name = name, .parcel = parcel ? parcel : ignore, .parcel_ctx = parcel ? ctx : p };
+        open_party(p, c, config);
+}
+
+void party_open_with(struct party *p, const char *name, struct link_context *c, const char *config, uint64_t trust, uint64_t mail)
+{
+        *p = (struct party){ .name = name, .parcel = ignore, .parcel_ctx = p, .trust = trust, .mail = mail };
+        open_party(p, c, config);
 }
 
 void party_close(struct party *p)
@@ -221,12 +235,11 @@ void party_close(struct party *p)
 
 /* ---- reading ---- */
 
-void *party_read(struct party *p, struct arena *a, enum read what, struct bytes key, const ProtobufCMessageDescriptor *type)
+struct bytes party_ask(struct party *p, struct arena *a, enum read what, struct bytes key)
 {
         Shuyi__V1__Read q = SHUYI__V1__READ__INIT;
-        Shuyi__V1__ReadRow *row;
         uint64_t began = times_mono().ns;
-        void *m;
+        struct bytes row;
 
         q.number = ++p->reads;
         q.what = what;
@@ -241,9 +254,16 @@ void *party_read(struct party *p, struct arena *a, enum read what, struct bytes 
         }
         if (p->page->n_rows != 1)
                 die(p->name, "no such row", 0);
-        row = shuyi__v1__read_row__unpack(arena_allocator(a), p->page->rows[0].len, p->page->rows[0].data);
+        row = arena_copy(a, bytes_of(p->page->rows[0].data, p->page->rows[0].len));
         p->page = NULL;
-        m = row ? protobuf_c_message_unpack(type, arena_allocator(a), row->row.len, row->row.data) : NULL;
+        return row;
+}
+
+void *party_read(struct party *p, struct arena *a, enum read what, struct bytes key, const ProtobufCMessageDescriptor *type)
+{
+        struct bytes answer = party_ask(p, a, what, key);
+        Shuyi__V1__ReadRow *row = shuyi__v1__read_row__unpack(arena_allocator(a), answer.n, answer.p);
+        void *m = row ? protobuf_c_message_unpack(type, arena_allocator(a), row->row.len, row->row.data) : NULL;
         if (!m)
                 die(p->name, "a row of no form", 0);
         return m;

@@ -24,6 +24,7 @@ struct party {
         void (*parcel)(void *parcel_ctx, const Shuyi__V1__Parcel *p);
         const Shuyi__V1__Page *page;    /* the answer a party_read waits for */
         uint32_t reads;
+        uint64_t trust, mail;           /* what its replica and its mailbox hold already: said in HELLO */
 };
 
 /* Says what is wrong and ends the process. */
@@ -32,13 +33,17 @@ void die(const char *who, const char *what, int r) __attribute__((noreturn));
 /* Reads the agent's configuration file, connects and waits for WELCOME.  `parcel` NULL: parcels are acknowledged and forgotten. */
 void party_open(struct party *p, const char *name, struct link_context *c, const char *config,
                 void (*parcel)(void *ctx, const Shuyi__V1__Parcel *p), void *ctx);
+/* The same for one that holds trust records and mail up to these numbers. */
+void party_open_with(struct party *p, const char *name, struct link_context *c, const char *config, uint64_t trust, uint64_t mail);
 void party_close(struct party *p);
 /* Waits for frames or one of `fds`, then handles all that is there. */
 void party_turn(struct party *p, const int *fds, size_t n, int timeout_ms);
 /* Sends an envelope under the next number of a lane, if the session allows; false: not now. */
 bool party_put(struct party *p, uint32_t lane, uint64_t number, struct bytes envelope);
 void party_ack(struct party *p, uint64_t parcel);
-/* The row under `key`, in `a`; ends the process if there is none. */
+/* The one row that answers, as it came, in `a`; ends the process if there is none. */
+struct bytes party_ask(struct party *p, struct arena *a, enum read what, struct bytes key);
+/* The row of a table under `key`, in `a`. */
 void *party_read(struct party *p, struct arena *a, enum read what, struct bytes key, const ProtobufCMessageDescriptor *row);
 /* Fills what every intent of this agent says, and signs. */
 void party_begin(const struct party *p, struct arena *a, uint32_t kind, Shuyi__V1__Intent *ret);

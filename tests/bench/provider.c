@@ -17,6 +17,7 @@
 #define RING 1024u
 #define AHEAD_FRAMES 512u               /* made and without a receipt */
 #define AHEAD_BYTES (8u << 20)
+#define DRAIN_NS 60000000000ull         /* the readers may be behind when the run ends */
 #define MAKE_NS 300000u                 /* making for so long, then the link has its turn */
 
 struct slot { uint8_t *p; size_t n, room; uint64_t sent_ns; };
@@ -27,7 +28,7 @@ struct provider {
         struct party party;
         struct journal *outbox;
         struct arena *arena, *facts;
-        Shuyi__V1__GrantRow *grant;
+        Shuyi__V1__GrantRow *grants[CORE_CONSUMERS_MAX], *grant;        /* of the readers; the first */
         Shuyi__V1__StreamRow *stream;
         struct digest id;               /* of the stream */
         uint32_t view_epoch;
@@ -50,7 +51,12 @@ static void read_facts(struct provider *p)
         struct party *y = &p->party;
         struct digest view;
 
-        p->grant = party_read(y, p->facts, READ_GRANTS, bytes_digest(&p->load->grant), &shuyi__v1__grant_row__descriptor);
+        for (unsigned i = 0; i < p->load->readers_n; i++) {
+                p->grants[i] = party_read(y, p->facts, READ_GRANTS, bytes_digest(&p->load->readers[i].grant), &shuyi__v1__grant_row__descriptor);
+                if (!bytes_equal(bytes_of(p->grants[i]->view.data, p->grants[i]->view.len), bytes_of(p->grants[0]->view.data, p->grants[0]->view.len)))
+                        die(y->name, "the grants are of several views", 0);
+        }
+        p->grant = p->grants[0];
         if (!bytes_copy_exact(bytes_of(p->grant->view.data, p->grant->view.len), view.b, DIGEST_BYTES))
                 die(y->name, "the grant names no view", 0);
         p->id = stream_id(&y->self.agent, &view);
@@ -63,14 +69,17 @@ static void read_facts(struct provider *p)
         p->board->key_id = view_key_id(y->self.department, &view, p->view_epoch, p->board->view_key);
 }
 
-static void tell_consumer(struct provider *p)
+static void tell_consumers(struct provider *p)
 {
-        Shuyi__V1__SubscriptionRow *sub;
+        for (unsigned i = 0; i < p->load->readers_n; i++) {
+                struct corner *c = &p->board->corners[i];
+                Shuyi__V1__SubscriptionRow *sub;
 
-        sub = party_read(&p->party, p->facts, READ_SUBSCRIPTIONS, bytes_digest(&p->load->grant), &shuyi__v1__subscription_row__descriptor);
-        p->board->cursor = sub->cursor;
-        if (sub->last_digest.len == DIGEST_BYTES)
-                memcpy(p->board->prev.b, sub->last_digest.data, DIGEST_BYTES);
+                sub = party_read(&p->party, p->facts, READ_SUBSCRIPTIONS, bytes_digest(&p->load->readers[i].grant), &shuyi__v1__subscription_row__descriptor);
+                c->cursor = sub->cursor;
+                if (sub->last_digest.len == DIGEST_BYTES)
+                        memcpy(c->prev.b, sub->last_digest.data, DIGEST_BYTES);
+        }
         memcpy(p->board->provider_key, p->party.self.keys.sign_key, 32);
         p->board->provider_credential = p->party.self.credential;
         p->board->stream = p->id;
@@ -151,36 +160,52 @@ static void keep(struct provider *p, struct bytes wire)
                 die(p->party.name, "the outbox is full", 0);
 }
 
+/* One reader's row of the epoch, in the arena. */
+static Shuyi__V1__AudienceRow *make_row(struct provider *p, unsigned which)
+{
+        const Shuyi__V1__GrantRow *g = p->grants[which];
+        Shuyi__V1__AgentRow *agent = party_read(&p->party, p->facts, READ_AGENTS, bytes_of(g->agent.data, g->agent.len), &shuyi__v1__agent_row__descriptor);
+        Shuyi__V1__AudienceRow *row = ARENA_ARRAY(p->arena, Shuyi__V1__AudienceRow, 1);
+        Shuyi__V1__ViewKey key = SHUYI__V1__VIEW_KEY__INIT;
+
+        if (!row)
+                die(p->party.name, "memory", 0);
+        shuyi__v1__audience_row__init(row);
+        row->grant = key.grant = data_of(bytes_digest(&p->load->readers[which].grant));
+        row->channel = g->channel;
+        row->consumer = g->consumer;
+        row->purpose = g->purpose;
+        row->user = g->user;
+        row->approver = g->approver;
+        row->method = g->method;
+        row->agent = key.agent = g->agent;
+        row->seal_key = agent->seal_key;
+        key.key = data_of(bytes_of(p->board->view_key, KEY_BYTES));
+        key.view = g->view;
+        key.view_epoch = p->view_epoch;
+        row->wrapped = data_of(view_key_wrap(p->arena, &key, agent->seal_key.data));
+        return row;
+}
+
 static void make_epoch(struct provider *p)
 {
-        Shuyi__V1__AgentRow *agent = party_read(&p->party, p->facts, READ_AGENTS, bytes_of(p->grant->agent.data, p->grant->agent.len), &shuyi__v1__agent_row__descriptor);
-        Shuyi__V1__AudienceRow row = SHUYI__V1__AUDIENCE_ROW__INIT, *rows = &row;
+        Shuyi__V1__AudienceRow *rows[CORE_CONSUMERS_MAX];
         Shuyi__V1__ViewEpochBody body = SHUYI__V1__VIEW_EPOCH_BODY__INIT;
-        Shuyi__V1__ViewKey key = SHUYI__V1__VIEW_KEY__INIT;
+        struct digest leaves[CORE_CONSUMERS_MAX], root;
+        unsigned n = p->load->readers_n;
         Shuyi__V1__Intent in;
-        struct digest leaf, root;
 
         arena_reset(p->arena);
         begin(p, KIND_VIEW_EPOCH, &in);
-        row.grant = key.grant = data_of(bytes_digest(&p->load->grant));
-        row.channel = p->grant->channel;
-        row.consumer = p->grant->consumer;
-        row.purpose = p->grant->purpose;
-        row.user = p->grant->user;
-        row.approver = p->grant->approver;
-        row.method = p->grant->method;
-        row.agent = key.agent = p->grant->agent;
-        row.seal_key = agent->seal_key;
-        key.key = data_of(bytes_of(p->board->view_key, KEY_BYTES));
-        key.view = p->grant->view;
-        key.view_epoch = p->view_epoch;
-        row.wrapped = data_of(view_key_wrap(p->arena, &key, agent->seal_key.data));
-        leaf = row_leaf(message_pack(p->arena, &row.base));
-        root = merkle_records_root(&leaf, 1);
+        for (unsigned i = 0; i < n; i++) {
+                rows[i] = make_row(p, i);
+                leaves[i] = row_leaf(message_pack(p->arena, &rows[i]->base));
+        }
+        root = merkle_records_root(leaves, n);
         in.records_root = data_of(bytes_digest(&root));
-        in.record_count = 1;
-        body.rows = &rows;
-        body.n_rows = 1;
+        in.record_count = n;
+        body.rows = rows;
+        body.n_rows = n;
         keep(p, party_sign(&p->party, p->arena, &in, message_pack(p->arena, &body.base)));
 }
 
@@ -320,25 +345,53 @@ static void print(const char *name, double value, const char *unit)
         printf("%s\t%.2f\t%s\n", name, value, unit);
 }
 
+static double later(double a, double b)
+{
+        return a > b ? a : b;
+}
+
+/* Counts of all readers together, times of the slowest. */
+static struct corner sum_corners(const struct provider *p)
+{
+        struct corner all = { 0 };
+
+        for (unsigned i = 0; i < p->load->readers_n; i++) {
+                const struct corner *c = &p->board->corners[i];
+
+                all.delivered += c->delivered;
+                all.delivered_records += c->delivered_records;
+                all.receipts += c->receipts;
+                all.use.cpu_us += c->use.cpu_us;
+                all.use.syncs += c->use.syncs;
+                all.p50 = later(all.p50, c->p50);
+                all.p99 = later(all.p99, c->p99);
+                all.max = later(all.max, c->max);
+        }
+        return all;
+}
+
 static void report(struct provider *p, const struct gauges *from, const struct gauges *to)
 {
         const struct board *b = p->board;
-        double seconds = (double)(b->stop - b->start) / 1e9, records = b->delivered_records ? (double)b->delivered_records : NAN;
+        struct corner all = sum_corners(p);
+        double n = p->load->readers_n, seconds = (double)(b->stop - b->start) / 1e9;
+        double records = all.delivered_records ? (double)all.delivered_records / n : NAN;
 
-        print("delivered", (double)b->delivered_records / seconds, "records/s");
+        print("delivered", (double)all.delivered_records / n / seconds, "records/s");
         print("acknowledged", (double)p->acked_records / seconds, "records/s");
         print("ack_p50", samples_at(&p->acks, 0.5), "us");
         print("ack_p99", samples_at(&p->acks, 0.99), "us");
         print("ack_max", samples_at(&p->acks, 1), "us");
-        print("delivery_p50", b->delivery_p50, "us");
-        print("delivery_p99", b->delivery_p99, "us");
-        print("delivery_max", b->delivery_max, "us");
+        print("delivery_p50", all.p50, "us");
+        print("delivery_p99", all.p99, "us");
+        print("delivery_max", all.max, "us");
         print("provider_cpu", (to->own - from->own) / records, "us/record");
         print("broker_cpu", (to->broker - from->broker) / records, "us/record");
-        print("consumer_cpu", b->consumer.cpu_us / records, "us/record");
+        print("consumer_cpu", all.use.cpu_us / (double)all.delivered_records, "us/record");
         print("outbox_syncs", (double)(to->use.syncs - from->use.syncs) / seconds, "1/s");
-        print("inbox_syncs", (double)b->consumer.syncs / seconds, "1/s");
-        print("envelopes", (double)b->delivered, "");
+        print("inbox_syncs", (double)all.use.syncs / seconds, "1/s");
+        print("envelopes", (double)all.delivered / n, "");
+        print("receipts_per_delivery", (double)all.receipts / (double)all.delivered, "");
 }
 
 static void run(struct provider *p)
@@ -358,17 +411,18 @@ static void run(struct provider *p)
         }
         to = read_gauges(p);
         b->last = p->head;
-        end = times_mono().ns + 20000000000ull;
+        end = times_mono().ns + DRAIN_NS;
         while (p->settled < p->made) {
                 turn(p, false);
                 if (times_mono().ns > end)
                         die(p->party.name, "envelopes without a receipt", 0);
         }
-        while (!b->delivery_p50) {
-                turn(p, false);
-                if (times_mono().ns > end)
-                        die(p->party.name, "the consumer did not get all", 0);
-        }
+        for (unsigned i = 0; i < p->load->readers_n; i++)
+                while (!b->corners[i].done) {
+                        turn(p, false);
+                        if (times_mono().ns > end)
+                                die(p->party.name, "a consumer did not get all", 0);
+                }
         report(p, &from, &to);
 }
 
@@ -392,10 +446,11 @@ void core_provide(const struct load *l, struct board *b)
                 die("provider", path, r);
         party_open(&p->party, "provider", context, l->provider, NULL, NULL);
         read_facts(p);
-        tell_consumer(p);
+        tell_consumers(p);
         make_records(p);
-        while (!b->listening)
-                party_turn(&p->party, NULL, 0, 10);
+        for (unsigned i = 0; i < l->readers_n; i++)
+                while (!b->corners[i].listening)
+                        party_turn(&p->party, NULL, 0, 10);
         make_epoch(p);
         p->party.ctx = p;
         p->party.settled = settled;
