@@ -27,6 +27,7 @@ enum kind_class {
         X(POLICY_SET, 12, CONTROL, policy_set_body, "11") \
         X(CALENDAR_SET, 13, CONTROL, calendar_set_body, "12") \
         X(CLOCK, 14, CONTROL, clock_body, "12.6") \
+        X(PURGE, 18, CONTROL, purge_body, "9.2") \
         X(CAT_SUBMIT, 20, CONTROL, cat_submit_body, "SM-CAT 2") \
         X(CAT_RETURN, 21, CONTROL, return_body, "SM-CAT 3") \
         X(CAT_APPROVE, 22, CONTROL, cat_approve_body, "SM-CAT 4") \
@@ -63,7 +64,6 @@ enum kind_class {
         X(ANNUL, 15, CONTROL, "6.0") \
         X(PROPOSE, 16, CONTROL, "6.12") \
         X(COUNTERSIGN, 17, CONTROL, "6.12") \
-        X(PURGE, 18, CONTROL, "9.2") \
         X(OPERATOR_ACT, 19, CONTROL, "DESIGN 11") \
         X(CAT_SET_TYPE, 23, CONTROL, "SM-CAT 5") \
         X(CAT_CAUSE, 24, CONTROL, "SM-CAT 6") \

@@ -38,7 +38,7 @@ static const struct { const char *message, *field; unsigned list; } fields[] = {
         { "MatterRow", "state", LIST_cat_state }, { "MayIssue", "kinds", LIST_subject_kind }, { "MayIssue", "roles", LIST_role },
         { "Nack", "code", LIST_refusals }, { "OutageBody", "what", LIST_outage }, { "Page", "code", LIST_refusals },
         { "Parcel", "type", LIST_parcel }, { "Parcel", "notice", LIST_notice }, { "Parcel", "code", LIST_refusals },
-        { "PersonRow", "state", LIST_staff_state }, { "Read", "what", LIST_read }, { "ReasonBody", "reason", LIST_act_reason },
+        { "PersonRow", "state", LIST_staff_state }, { "PurgeBody", "what", LIST_purge }, { "Read", "what", LIST_read }, { "ReasonBody", "reason", LIST_act_reason },
         { "ReceiptRow", "code", LIST_refusals }, { "Record", "op", LIST_record_op }, { "RefusedItem", "reason", LIST_refuse_reason },
         { "RefusedRow", "code", LIST_refusals }, { "ReplyBody", "reason", LIST_refuse_reason },
         { "RequestRow", "state", LIST_req_state }, { "RequestRow", "use_class", LIST_use_class },

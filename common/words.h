@@ -275,6 +275,10 @@
         X(OUTAGE_CLOCK, 3, "CLOCK", "时钟故障") \
         X(OUTAGE_SPACE, 4, "SPACE", "空间不足")
 
+#define WORDS_PURGE(X) /* 9.2: first bodies, then inputs */ \
+        X(PURGE_BODIES, 1, "BODIES", "数据体") \
+        X(PURGE_INPUTS, 2, "INPUTS", "报文")
+
 /* Every list, by the name of its enum. */
 #define WORDS_LISTS(L) \
         L(role, WORDS_ROLE) L(subject_kind, WORDS_SUBJECT_KIND) L(dept_class, WORDS_DEPT_CLASS) \
@@ -289,7 +293,7 @@
         L(cat_state, WORDS_CAT_STATE) L(req_state, WORDS_REQ_STATE) L(grant_state, WORDS_GRANT_STATE) \
         L(sub_state, WORDS_SUB_STATE) L(trust_kind, WORDS_TRUST_KIND) L(trust_status, WORDS_TRUST_STATUS) \
         L(clock, WORDS_CLOCK) L(notice, WORDS_NOTICE) L(busy, WORDS_BUSY) L(parcel, WORDS_PARCEL) \
-        L(read, WORDS_READ) L(outage, WORDS_OUTAGE)
+        L(read, WORDS_READ) L(outage, WORDS_OUTAGE) L(purge, WORDS_PURGE)
 
 #define WORDS_ENUMERATOR(constant, number, word, zh) constant = number,
 #define WORDS_ENUM(name, LIST) enum name { LIST(WORDS_ENUMERATOR) };

@@ -25,6 +25,7 @@ static const struct { enum kind_number kind; enum role roles[2]; } signers[] = {
         { KIND_REVOKE, { ROLE_DATA_OFFICER, 0 } },
         { KIND_POLICY_SET, { ROLE_SEC_ADMIN, ROLE_DATA_OPERATOR } },
         { KIND_CALENDAR_SET, { ROLE_SEC_ADMIN, ROLE_DATA_OPERATOR } },
+        { KIND_PURGE, { ROLE_DATA_OPERATOR, ROLE_AUDIT_OFFICER } },
         { KIND_CLOCK, { ROLE_SEC_ADMIN, 0 } },
         { KIND_CAT_SUBMIT, { ROLE_DATA_OFFICER, ROLE_APPROVER } },
         { KIND_CAT_RETURN, { ROLE_DATA_OPERATOR, 0 } },

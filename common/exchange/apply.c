@@ -242,6 +242,18 @@ static int open_turn(struct exchange *x, struct turn *t)
         return r == 0 ? memo_fill(x, t) : r;
 }
 
+/* The first entry of a Shanghai day is noted: so the state knows how old an entry is (purge.c). */
+static void note_day(struct turn *t)
+{
+        day_number day = times_shanghai_day(t->entry->accepted_at);
+        Shuyi__V1__NumberRow row = SHUYI__V1__NUMBER_ROW__INIT;
+
+        if (t->meta->seq > 0 && times_shanghai_day((struct wall_time){ t->meta->accepted_at }) == day)
+                return;
+        row.n = t->entry->seq;
+        turn_put_row(t, TURN_KEY(t, TABLE_DAY, turn_u32(t, (uint32_t)day)), &row.base);
+}
+
 /* META closes the entry.  Its own digest is over the rows with the chain as it stood before; then the chain goes on. */
 static int close_turn(struct turn *t, enum refusal code, struct outcome *ret)
 {
@@ -250,6 +262,7 @@ static int close_turn(struct turn *t, enum refusal code, struct outcome *ret)
         struct digest chain;
 
         repetition_settle(t, code);
+        note_day(t);
         t->meta->epoch = t->entry->epoch;
         t->meta->seq = t->entry->seq;
         t->meta->accepted_at = t->entry->accepted_at.ms;

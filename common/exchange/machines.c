@@ -7,6 +7,7 @@ static const struct machine *const machines[] = {
         &machine_registry,
         &machine_staff,
         &machine_settings,
+        &machine_purge,
         &machine_catalog,
         &machine_direct,
         &machine_request,

@@ -243,6 +243,7 @@ static const struct places fixed_places[] = {
         [BY_TWO_AUTHORITY] = { 2, { ROLES_ACCOUNTABLE, ROLES_ACCOUNTABLE }, .authority = true },
         [BY_SEC_ADMIN_AND_OPERATOR] = { 2, { ROLE_BIT(ROLE_SEC_ADMIN) | ROLE_BIT(ROLE_DATA_OPERATOR), ROLE_BIT(ROLE_SEC_ADMIN) | ROLE_BIT(ROLE_DATA_OPERATOR) },
                                         .authority = true, .distinct = true },
+        [BY_OPERATOR_AND_AUDITOR] = { 2, { ROLE_BIT(ROLE_DATA_OPERATOR), ROLE_BIT(ROLE_AUDIT_OFFICER) }, .authority = true },
         [BY_OFFICER_OR_SEC_ADMIN] = { 1, { ROLE_BIT(ROLE_DATA_OFFICER) | ROLE_BIT(ROLE_SEC_ADMIN) } },
         [BY_SUSPENDER] = { 1, { ROLE_BIT(ROLE_SEC_ADMIN) | ROLE_BIT(ROLE_APPROVER) } },
 };

@@ -53,7 +53,9 @@
         X(TABLE_LANE_SEQ, 0x41, "link u32, lane u8, outbox_epoch u64, outbox_seq u64", "NumberRow: log seq; the last 1,024") \
         X(TABLE_IDEM, 0x42, "credential 32, envelope id 16", "NumberRow: log seq, until the envelope expires") \
         X(TABLE_IDEM_EXPIRY, 0x43, "expires_at u64, credential 32, envelope id 16", "empty") \
-        X(TABLE_TALLY, 0x44, "link u32, code u32", "NumberRow: refused data and forms, in all")
+        X(TABLE_TALLY, 0x44, "link u32, code u32", "NumberRow: refused data and forms, in all") \
+        X(TABLE_DAY, 0x45, "Shanghai day u32", "NumberRow: first log seq of that day") \
+        X(TABLE_PURGE, 0x46, "what u8, up to seq u64", "PurgeRow")
 
 #define TABLE_ENUMERATOR(constant, byte, key, row) constant = byte,
 enum table { TABLES(TABLE_ENUMERATOR) };

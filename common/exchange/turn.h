@@ -92,6 +92,7 @@ enum by {
         BY_AUTHORITY,                   /* any AUTHORITY person entitled to the row */
         BY_TWO_AUTHORITY,               /* two AUTHORITY persons */
         BY_SEC_ADMIN_AND_OPERATOR,      /* first POLICY_SET and CALENDAR_SET */
+        BY_OPERATOR_AND_AUDITOR,        /* AUTHORITY DATA_OPERATOR, then AUDIT_OFFICER */
         BY_OFFICER_OR_SEC_ADMIN,
         BY_SUSPENDER,                   /* AUTHORITY SEC_ADMIN, or the provider's APPROVER */
 };
@@ -135,6 +136,7 @@ struct machine {
 extern const struct machine machine_registry;   /* ANCHOR CREDENTIAL DEPARTMENT SEAL_KEY */
 extern const struct machine machine_staff;      /* SM-STAFF */
 extern const struct machine machine_settings;   /* POLICY_SET CALENDAR_SET CLOCK */
+extern const struct machine machine_purge;      /* PURGE */
 extern const struct machine machine_catalog;    /* SM-CAT */
 extern const struct machine machine_direct;     /* SM-DIRECT */
 extern const struct machine machine_request;    /* SM-REQ */

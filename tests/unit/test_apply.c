@@ -88,7 +88,7 @@ static void use_an_id(struct stage *s)
         i.id = field_of_bytes(bytes_id(&s->used));
         i.created_at = s->c->now.ms;
         for (unsigned k = 0; k < ELEMENTS(by); k++)
-                city_act(s->c, &(struct city_act){ .kind = KIND_PURGE, .intent = &i, .raw = bytes_str("x"),
+                city_act(s->c, &(struct city_act){ .kind = KIND_OPERATOR_ACT, .intent = &i, .raw = bytes_str("x"),
                                                    .by = { { by[k], k % 2 ? ROLE_DATA_OPERATOR : ROLE_SEC_ADMIN } } });
 }
 
@@ -132,7 +132,7 @@ static void test_R_194_the_first_failing_check_gives_the_code(void **state)
 static void test_R_194_policy_comes_before_kinds_of_later(void **state)
 {
         _cleanup_(city_freep) struct city *c = city_new();
-        struct city_act later = { .kind = KIND_PURGE, .raw = bytes_str("x") };
+        struct city_act later = { .kind = KIND_OPERATOR_ACT, .raw = bytes_str("x") };
 
         city_anchor(c);
         city_broker_credential(c);
@@ -334,7 +334,7 @@ static void refused_data_leave_nothing_and_make_no_entry(void **state)
 
 static void test_R_011_no_role_changes_or_deletes_a_record(void **state)
 {
-        static const uint16_t kinds[] = { KIND_PURGE, KIND_OPERATOR_ACT, KIND_ANNUL };
+        static const uint16_t kinds[] = { KIND_DEPUTE, KIND_OPERATOR_ACT, KIND_ANNUL };
         _cleanup_(city_freep) struct city *c = city_founded();
         size_t records = city_count(c, TABLE_TRUST);
 
