@@ -4,6 +4,7 @@
 #include "common/base64.h"
 #include "common/envelope.h"
 #include "common/macro.h"
+#include "proto/bundle.pb-c.h"
 #include "proto/identity.pb-c.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@
 #define ROW_join_file &shuyi__v1__join_file__descriptor
 #define ROW_welcome_file &shuyi__v1__welcome_file__descriptor
 #define ROW_signed_anchor &shuyi__v1__signed_anchor__descriptor
+#define ROW_bundle &shuyi__v1__bundle__descriptor
 #define ROW_envelope &shuyi__v1__envelope__descriptor
 #define ROW(constant, magic, message) { magic, ROW_##message },
 

@@ -15,7 +15,8 @@
         X(ARTIFACT_WELCOME, "shuyi-welcome-v1", welcome_file) \
         X(ARTIFACT_ANCHOR, "shuyi-anchor-v1", signed_anchor) \
         X(ARTIFACT_DRAFT, "shuyi-draft-v1", envelope) \
-        X(ARTIFACT_KEY, "shuyi-key-v1", none)
+        X(ARTIFACT_KEY, "shuyi-key-v1", none) \
+        X(ARTIFACT_BUNDLE, "shuyi-bundle-v1", bundle)
 
 #define ARTIFACT_ENUMERATOR(constant, magic, message) constant,
 enum artifact { ARTIFACTS(ARTIFACT_ENUMERATOR) ARTIFACT_COUNT };

@@ -269,6 +269,11 @@
         X(READ_LOOKUP, 19, "LOOKUP", "信任状态证明") \
         X(READ_EVIDENCE, 20, "EVIDENCE", "证据") \
         X(READ_LOG, 21, "LOG", "日志")
+#define WORDS_BUNDLE(X) /* what a bundle proves */ \
+        X(BUNDLE_UPDATE, 1, "UPDATE", "一次数据传输") \
+        X(BUNDLE_DECISION, 2, "DECISION", "一次办理行为") \
+        X(BUNDLE_RECORD, 3, "RECORD", "单条记录") \
+        X(BUNDLE_QUERY, 4, "QUERY", "一次查询")
 #define WORDS_OUTAGE(X) \
         X(OUTAGE_CRASH, 1, "CRASH", "异常中止") \
         X(OUTAGE_STOP, 2, "STOP", "停机") \
@@ -293,7 +298,7 @@
         L(cat_state, WORDS_CAT_STATE) L(req_state, WORDS_REQ_STATE) L(grant_state, WORDS_GRANT_STATE) \
         L(sub_state, WORDS_SUB_STATE) L(trust_kind, WORDS_TRUST_KIND) L(trust_status, WORDS_TRUST_STATUS) \
         L(clock, WORDS_CLOCK) L(notice, WORDS_NOTICE) L(busy, WORDS_BUSY) L(parcel, WORDS_PARCEL) \
-        L(read, WORDS_READ) L(outage, WORDS_OUTAGE) L(purge, WORDS_PURGE)
+        L(read, WORDS_READ) L(outage, WORDS_OUTAGE) L(purge, WORDS_PURGE) L(bundle, WORDS_BUNDLE)
 
 #define WORDS_ENUMERATOR(constant, number, word, zh) constant = number,
 #define WORDS_ENUM(name, LIST) enum name { LIST(WORDS_ENUMERATOR) };

@@ -2,6 +2,7 @@
 #pragma once
 #include "common/macro.h"
 #include "proto/audit.pb-c.h"
+#include "proto/bundle.pb-c.h"
 #include "proto/catalog.pb-c.h"
 #include "proto/envelope.pb-c.h"
 #include "proto/identity.pb-c.h"

@@ -6,6 +6,7 @@
 #include "common/wire.h"
 #include "tests/lib/random_message.h"
 #include "proto/audit.pb-c.h"
+#include "proto/bundle.pb-c.h"
 #include "proto/catalog.pb-c.h"
 #include "proto/log.pb-c.h"
 #include "proto/registry.pb-c.h"

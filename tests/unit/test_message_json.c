@@ -5,6 +5,7 @@
 #include "tests/lib/random_message.h"
 #include "tests/lib/text_file.h"
 #include "proto/audit.pb-c.h"
+#include "proto/bundle.pb-c.h"
 #include "proto/catalog.pb-c.h"
 #include "proto/log.pb-c.h"
 #include "proto/registry.pb-c.h"

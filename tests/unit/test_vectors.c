@@ -4,6 +4,7 @@
 #include "common/frame.h"
 #include "common/kind.h"
 #include "common/macro.h"
+#include "proto/bundle.pb-c.h"
 #include "proto/envelope.pb-c.h"
 #include "proto/identity.pb-c.h"
 #include "proto/request.pb-c.h"
@@ -171,7 +172,8 @@ static void test_the_page_names_every_field_of_what_travels(void **state)
                 &shuyi__v1__genesis_file__descriptor, &shuyi__v1__join_file__descriptor, &shuyi__v1__welcome_file__descriptor,
                 &shuyi__v1__audience_row__descriptor, &shuyi__v1__view_key__descriptor, &shuyi__v1__update_content__descriptor,
                 &shuyi__v1__record__descriptor, &shuyi__v1__request_details__descriptor, &shuyi__v1__remarks__descriptor,
-                &shuyi__v1__receipt__descriptor,
+                &shuyi__v1__receipt__descriptor, &shuyi__v1__bundle__descriptor, &shuyi__v1__lookup_query__descriptor,
+                &shuyi__v1__lookup_row__descriptor, &shuyi__v1__evidence_query__descriptor, &shuyi__v1__evidence_row__descriptor,
         };
         const char *text = strstr(page(), "\n## 15.");
         const struct frame_row *frame;

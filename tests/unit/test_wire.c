@@ -3,6 +3,7 @@
 #include "common/macro.h"
 #include "common/wire.h"
 #include "proto/audit.pb-c.h"
+#include "proto/bundle.pb-c.h"
 #include "proto/catalog.pb-c.h"
 #include "proto/log.pb-c.h"
 #include "proto/registry.pb-c.h"
