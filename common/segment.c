@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "common/directory.h"
 #include "common/failpoint.h"
 #include "common/macro.h"
+
+#define WRITE_RUNS 192                          /* of one call: 64 entries */
 
 /* -- Names. -- */
 
@@ -319,7 +322,86 @@ static int injected_fault(struct segment_log *l)
         return l->fail_in > 0 && --l->fail_in == 0 ? l->fail_with : 0;
 }
 
-int segment_write(struct segment_log *l, const struct segment_batch *b)
+/* Bytes of a batch that are written with one call. */
+struct runs { struct iovec v[WRITE_RUNS]; int n; size_t bytes; };
+
+static void runs_add(struct runs *r, const void *p, size_t n)
+{
+        if (n > 0)
+                r->v[r->n++] = (struct iovec){ (void *)p, n };
+        r->bytes += n;
+}
+
+/* The records from *at on, as many as go with one call. */
+static void runs_take(struct runs *r, const struct segment_batch *b, unsigned *at)
+{
+        static const uint8_t zeros[8];
+
+        *r = (struct runs){ .n = 0 };
+        for (; *at < b->count && r->n + 3 <= WRITE_RUNS; (*at)++) {
+                const struct segment_part *part = &b->parts[*at];
+
+                runs_add(r, b->own + part->own, part->own_n);
+                runs_add(r, part->envelope.p, part->envelope.n);
+                runs_add(r, zeros, (8 - (part->own_n + part->envelope.n) % 8) % 8);
+        }
+}
+
+static int write_runs(int fd, struct runs *r, uint64_t offset)
+{
+        struct iovec *v = r->v, *end = r->v + r->n;
+
+        while (v < end) {
+                ssize_t done = pwritev(fd, v, (int)(end - v), (off_t)offset);
+
+                if (done < 0 && errno == EINTR)
+                        continue;
+                if (done < 0)
+                        return -errno;
+                offset += (uint64_t)done;
+                for (; v < end && (size_t)done >= v->iov_len; v++)
+                        done -= (ssize_t)v->iov_len;
+                if (v < end) {
+                        v->iov_base = (uint8_t *)v->iov_base + done;
+                        v->iov_len -= (size_t)done;
+                }
+        }
+        return 0;
+}
+
+static int write_batch(struct segment_log *l, const struct segment_batch *b)
+{
+        uint64_t offset = b->place.offset;
+        struct runs runs;
+        int r = 0;
+
+        for (unsigned at = 0; at < b->count && r == 0; offset += runs.bytes) {
+                runs_take(&runs, b, &at);
+                r = write_runs(l->write_fd, &runs, offset);
+        }
+        return r;
+}
+
+#ifdef FAILPOINTS
+/* As a power cut may leave it: torn within a record. */
+static void write_half(struct segment_log *l, const struct segment_batch *b)
+{
+        uint64_t offset = b->place.offset, end = offset + b->n / 2;
+        struct runs runs;
+
+        for (unsigned at = 0; at < b->count; ) {
+                runs_take(&runs, b, &at);
+                for (int i = 0; i < runs.n && offset < end; i++) {
+                        size_t n = runs.v[i].iov_len < end - offset ? runs.v[i].iov_len : end - offset;
+
+                        write_at(l->write_fd, runs.v[i].iov_base, n, offset);
+                        offset += n;
+                }
+        }
+}
+#endif
+
+int segment_write(struct segment_log *l, struct segment_batch *b)
 {
         int r = injected_fault(l);
 
@@ -327,15 +409,16 @@ int segment_write(struct segment_log *l, const struct segment_batch *b)
         if (r < 0)
                 return r;
         l->unsynced = true;
+        segment_batch_seal(b);
         FAILPOINT("segment.before_write");
         r = turn_to_file(l, b);
         if (r < 0)
                 return r;
 #ifdef FAILPOINTS
-        write_at(l->write_fd, b->p, b->n / 2, b->place.offset);
+        write_half(l, b);
         FAILPOINT("segment.half_written");
 #endif
-        return write_at(l->write_fd, b->p, b->n, b->place.offset);
+        return write_batch(l, b);
 }
 
 int segment_sync(struct segment_log *l)

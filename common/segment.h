@@ -6,8 +6,8 @@
  * their seq is another one.  A group (entries, then one HEAD) never spans two files.
  *
  * Who does what: the sequencer fills a batch, places it (segment_plan: from then on there is room for it) and
- * hands it over; the sync thread writes and syncs batches in the order of their places; anyone reads what has
- * been synced.  A failed write or sync is final: the process ends and recovers; never try a sync again. */
+ * hands it over; the sync thread computes the checks, writes and syncs batches in the order of their places; anyone reads
+ * what has been synced.  A failed write or sync is final: the process ends and recovers; never try a sync again. */
 #pragma once
 #include "common/bytes.h"
 #include "common/times.h"
@@ -50,7 +50,8 @@ struct segment_batch;
 struct segment_batch *segment_batch_new(size_t max_bytes);      /* NULL: no memory; grows up to the maximum */
 void segment_batch_free(struct segment_batch *b);               /* NULL is fine */
 void segment_batch_reset(struct segment_batch *b);              /* empty again, keeps its memory */
-/* -EMSGSIZE: it would pass the maximum, nothing is added; -ENOMEM. */
+/* The envelope is borrowed until the batch is written, reset or freed: it is neither copied nor hashed here, but by the
+ * thread that writes.  -EMSGSIZE: it would pass the maximum, nothing is added; -ENOMEM. */
 int segment_batch_add_entry(struct segment_batch *b, const struct segment_entry *entry);
 /* `note`: a checkpoint whose second line is `seq` in decimal. */
 int segment_batch_add_head(struct segment_batch *b, uint64_t epoch, uint64_t seq, struct bytes note);
@@ -100,7 +101,7 @@ int segment_plan(struct segment_log *l, struct segment_batch *b);
 void segment_unplan(struct segment_log *l, struct segment_batch *b);
 /* Sync thread.  Batches in the order of their places, each synced before the next is written: only so can recovery
  * tell a torn end from damage.  Any fault ends the process. */
-int segment_write(struct segment_log *l, const struct segment_batch *b);
+int segment_write(struct segment_log *l, struct segment_batch *b);
 int segment_sync(struct segment_log *l);
 /* For tests: the n-th write or sync from now on answers `fault`. */
 void segment_fail_after(struct segment_log *l, unsigned n, int fault);

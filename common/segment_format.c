@@ -9,7 +9,8 @@
 #define MAGIC "SHUYISEG"
 #define VERSION 1
 #define HEADER_USED (8 + 4 + 4 + 4 * 8 + 1 + SEGMENT_DOMAIN_MAX)
-#define BATCH_FIRST_ROOM (64u << 10)
+#define SEGMENT_OWN_BYTES (SEGMENT_RECORD_OVERHEAD + SEGMENT_ENTRY_PREFIX)
+#define FIRST_PARTS 64
 
 /* magic, u32 version, u32 header bytes, u64 file, u64 first seq, u64 epoch, u64 file bytes, u8 domain length,
  * domain (64, zeros after), 16-byte BLAKE2b over all of that, zeros. */
@@ -63,8 +64,8 @@ size_t segment_record_bytes(size_t payload_bytes)
         return (SEGMENT_RECORD_OVERHEAD + payload_bytes + 7) & ~(size_t)7;
 }
 
-/* The key is epoch and seq, so that a record says nothing under any other. */
-static void record_check_bytes(const uint8_t *b, uint32_t length, uint64_t epoch, uint64_t seq, uint8_t ret[SEGMENT_CHECK_BYTES])
+/* The key is epoch and seq, so that a record says nothing under any other.  The payload comes in one run or two. */
+static void record_check_bytes(const uint8_t *b, uint64_t epoch, uint64_t seq, struct bytes payload, struct bytes more, uint8_t ret[SEGMENT_CHECK_BYTES])
 {
         crypto_generichash_state h;
         uint8_t key[16];
@@ -74,25 +75,26 @@ static void record_check_bytes(const uint8_t *b, uint32_t length, uint64_t epoch
         crypto_generichash_init(&h, key, sizeof(key), SEGMENT_CHECK_BYTES);
         crypto_generichash_update(&h, b + 4, 1);                                /* type */
         crypto_generichash_update(&h, b, 4);                                    /* length */
-        crypto_generichash_update(&h, b + SEGMENT_RECORD_OVERHEAD, length);
+        crypto_generichash_update(&h, payload.p, payload.n);
+        if (more.n > 0)
+                crypto_generichash_update(&h, more.p, more.n);
         crypto_generichash_final(&h, ret, SEGMENT_CHECK_BYTES);
 }
 
-/* Length, type and check around a payload that already stands at b + SEGMENT_RECORD_OVERHEAD. */
-static void record_seal(uint8_t *b, enum segment_type type, uint64_t epoch, uint64_t seq, size_t length)
+static void record_begin(uint8_t *b, enum segment_type type, size_t length)
 {
-        size_t end = SEGMENT_RECORD_OVERHEAD + length;
-
         put_le32(b, (uint32_t)length);
         b[4] = (uint8_t)type;
-        record_check_bytes(b, (uint32_t)length, epoch, seq, b + 5);
-        memset(b + end, 0, segment_record_bytes(length) - end);
 }
 
 void segment_record_encode(enum segment_type type, uint64_t epoch, uint64_t seq, struct bytes payload, uint8_t *ret)
 {
+        size_t end = SEGMENT_RECORD_OVERHEAD + payload.n;
+
+        record_begin(ret, type, payload.n);
         memcpy(ret + SEGMENT_RECORD_OVERHEAD, payload.p, payload.n);
-        record_seal(ret, type, epoch, seq, payload.n);
+        record_check_bytes(ret, epoch, seq, payload, (struct bytes){ 0 }, ret + 5);
+        memset(ret + end, 0, segment_record_bytes(payload.n) - end);
 }
 
 bool segment_record_peek(const uint8_t *b, enum segment_type *ret_type, uint32_t *ret_length)
@@ -112,7 +114,7 @@ bool segment_record_check(const uint8_t *b, uint64_t epoch, uint64_t seq)
 {
         uint8_t check[SEGMENT_CHECK_BYTES];
 
-        record_check_bytes(b, get_le32(b), epoch, seq, check);
+        record_check_bytes(b, epoch, seq, bytes_of(b + SEGMENT_RECORD_OVERHEAD, get_le32(b)), (struct bytes){ 0 }, check);
         return memcmp(check, b + 5, SEGMENT_CHECK_BYTES) == 0;
 }
 
@@ -135,7 +137,7 @@ bool segment_entry_decode(struct bytes payload, struct segment_entry *ret)
         return true;
 }
 
-static void entry_encode(const struct segment_entry *e, uint8_t *p)
+static void entry_encode_prefix(const struct segment_entry *e, uint8_t *p)
 {
         put_le64(p, e->epoch);
         put_le64(p + 8, e->seq);
@@ -144,8 +146,6 @@ static void entry_encode(const struct segment_entry *e, uint8_t *p)
         p[28] = e->lane;
         put_le64(p + 29, e->outbox_epoch);
         put_le64(p + 37, e->outbox_seq);
-        if (e->envelope.n > 0)
-                memcpy(p + SEGMENT_ENTRY_PREFIX, e->envelope.p, e->envelope.n);
 }
 
 /* A checkpoint's second line: the size of the tree, decimal without leading zero. */
@@ -180,91 +180,108 @@ void segment_batch_free(struct segment_batch *b)
 {
         if (!b)
                 return;
-        free(b->p);
-        free(b->offsets);
+        free(b->own);
+        free(b->parts);
         free(b);
 }
 
 void segment_batch_reset(struct segment_batch *b)
 {
-        b->n = 0;
+        b->n = b->own_n = 0;
         b->count = 0;
         b->first_seq = b->first_epoch = 0;
         b->place = b->plan_before = (struct segment_place){0};
 }
 
-/* Room for one more record of `bytes`. */
-static int batch_reserve(struct segment_batch *b, size_t bytes)
+/* At least `wanted` items of `size` at *items; 0 or -ENOMEM. */
+static int grow(void **items, size_t size, size_t *room, size_t first, size_t wanted)
 {
-        if (b->count == b->offset_room) {
-                unsigned room = b->offset_room ? 2 * b->offset_room : 64;
-                size_t *offsets = realloc(b->offsets, room * sizeof(*offsets));
+        size_t more = *room ? *room : first;
+        void *p;
 
-                if (!offsets)
-                        return -ENOMEM;
-                b->offsets = offsets;
-                b->offset_room = room;
-        }
-        if (bytes > b->max - b->n)
-                return -EMSGSIZE;
-        if (bytes > b->room - b->n) {
-                size_t room = b->room ? b->room : BATCH_FIRST_ROOM;
-                uint8_t *p;
-
-                while (room < b->n + bytes)
-                        room *= 2;
-                p = realloc(b->p, room);
-                if (!p)
-                        return -ENOMEM;
-                b->p = p;
-                b->room = room;
-        }
+        if (wanted <= *room)
+                return 0;
+        while (more < wanted)
+                more *= 2;
+        p = realloc(*items, more * size);
+        if (!p)
+                return -ENOMEM;
+        *items = p;
+        *room = more;
         return 0;
 }
 
-static void batch_took(struct segment_batch *b, size_t bytes)
+/* A record of `length` bytes, of which `own_n` (overhead included) are to be filled in at the answer; NULL with *ret_fault. */
+static uint8_t *batch_add(struct segment_batch *b, enum segment_type type, size_t length, size_t own_n, int *ret_fault)
 {
-        b->offsets[b->count++] = b->n;
-        b->n += bytes;
+        struct segment_part *part;
+        uint8_t *p;
+
+        *ret_fault = -EMSGSIZE;
+        if (length > SEGMENT_PAYLOAD_MAX || segment_record_bytes(length) > b->max - b->n)
+                return NULL;
+        *ret_fault = grow((void **)&b->parts, sizeof(*b->parts), &b->room, FIRST_PARTS, b->count + 1);
+        if (*ret_fault == 0)
+                *ret_fault = grow((void **)&b->own, 1, &b->own_room, FIRST_PARTS * SEGMENT_OWN_BYTES, b->own_n + own_n);
+        if (*ret_fault < 0)
+                return NULL;
+        part = &b->parts[b->count++];
+        *part = (struct segment_part){ .offset = b->n, .own = b->own_n, .own_n = own_n };
+        b->n += segment_record_bytes(length);
+        b->own_n += own_n;
+        p = b->own + part->own;
+        record_begin(p, type, length);
+        return p + SEGMENT_RECORD_OVERHEAD;
 }
 
 int segment_batch_add_entry(struct segment_batch *b, const struct segment_entry *e)
 {
-        size_t length = SEGMENT_ENTRY_PREFIX + e->envelope.n;
+        uint8_t *p;
         int r;
 
-        if (e->envelope.n > SEGMENT_PAYLOAD_MAX - SEGMENT_ENTRY_PREFIX)
+        if (e->envelope.n > SEGMENT_PAYLOAD_MAX)
                 return -EMSGSIZE;
-        r = batch_reserve(b, segment_record_bytes(length));
-        if (r < 0)
+        p = batch_add(b, SEGMENT_ENTRY, SEGMENT_ENTRY_PREFIX + e->envelope.n, SEGMENT_OWN_BYTES, &r);
+        if (!p)
                 return r;
-        if (b->count == 0) {
+        entry_encode_prefix(e, p);
+        b->parts[b->count - 1].epoch = e->epoch;
+        b->parts[b->count - 1].seq = e->seq;
+        b->parts[b->count - 1].envelope = e->envelope;
+        if (b->count == 1) {
                 b->first_seq = e->seq;
                 b->first_epoch = e->epoch;
         }
-        entry_encode(e, b->p + b->n + SEGMENT_RECORD_OVERHEAD);
-        record_seal(b->p + b->n, SEGMENT_ENTRY, e->epoch, e->seq, length);
-        batch_took(b, segment_record_bytes(length));
         return 0;
 }
 
 int segment_batch_add_head(struct segment_batch *b, uint64_t epoch, uint64_t seq, struct bytes note)
 {
+        uint8_t *p;
         int r;
 
         assert(segment_note_seq(note) == seq);
-        if (note.n > SEGMENT_PAYLOAD_MAX)
-                return -EMSGSIZE;
-        r = batch_reserve(b, segment_record_bytes(note.n));
-        if (r < 0)
+        p = batch_add(b, SEGMENT_HEAD, note.n, SEGMENT_RECORD_OVERHEAD + note.n, &r);
+        if (!p)
                 return r;
-        if (b->count == 0) {
+        memcpy(p, note.p, note.n);
+        b->parts[b->count - 1].epoch = epoch;
+        b->parts[b->count - 1].seq = seq;
+        if (b->count == 1) {
                 b->first_seq = seq + 1;
                 b->first_epoch = epoch;
         }
-        segment_record_encode(SEGMENT_HEAD, epoch, seq, note, b->p + b->n);
-        batch_took(b, segment_record_bytes(note.n));
         return 0;
+}
+
+void segment_batch_seal(struct segment_batch *b)
+{
+        for (unsigned i = 0; i < b->count; i++) {
+                const struct segment_part *part = &b->parts[i];
+                uint8_t *p = b->own + part->own;
+
+                record_check_bytes(p, part->epoch, part->seq, bytes_of(p + SEGMENT_RECORD_OVERHEAD, part->own_n - SEGMENT_RECORD_OVERHEAD), part->envelope, p + 5);
+        }
 }
 
 size_t segment_batch_bytes(const struct segment_batch *b)
@@ -280,5 +297,5 @@ unsigned segment_batch_count(const struct segment_batch *b)
 struct segment_place segment_batch_place(const struct segment_batch *b, unsigned i)
 {
         assert(i < b->count && b->place.file > 0);
-        return (struct segment_place){ b->place.file, b->place.offset + b->offsets[i] };
+        return (struct segment_place){ b->place.file, b->place.offset + b->parts[i].offset };
 }

@@ -86,13 +86,26 @@ int segment_files_retire(struct segment_log *l, uint64_t file, uint64_t bytes);
 /* Reads the directory and headers, walks, repairs (segment_recover.c). */
 int segment_recover(struct segment_log *l, const struct segment_options *o, struct segment_recovery *ret);
 
+/* A record of a batch: overhead, prefix or note in `own`, then an ENTRY's envelope, which is borrowed. */
+struct segment_part {
+        uint64_t epoch, seq;
+        size_t offset;                          /* in the batch */
+        size_t own, own_n;                      /* in segment_batch.own */
+        struct bytes envelope;
+};
+
 struct segment_batch {
-        uint8_t *p;
-        size_t n, room, max;
-        size_t *offsets;                        /* of each record in p */
-        unsigned count, offset_room;
+        uint8_t *own;
+        size_t own_n, own_room;
+        struct segment_part *parts;
+        unsigned count;
+        size_t room;                            /* of parts */
+        size_t n, max;                          /* bytes in the file */
         uint64_t first_seq, first_epoch;        /* of the entry the batch begins with */
         struct segment_place place;
         struct segment_place plan_before;       /* for segment_unplan */
         uint64_t limit_before;
 };
+
+/* Computes the checks of all records; until then they are empty. */
+void segment_batch_seal(struct segment_batch *b);

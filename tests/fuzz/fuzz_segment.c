@@ -34,10 +34,11 @@ static struct segment_options options(void)
 
 static void add_entry(uint64_t seq)
 {
-        uint8_t envelope[ENVELOPE_BYTES];
-        struct segment_entry e = { .epoch = 1, .seq = seq, .accepted_at = { 1000 + seq }, .outbox_epoch = 1, .outbox_seq = seq, .envelope = { envelope, sizeof(envelope) } };
+        static uint8_t envelopes[64][ENVELOPE_BYTES];   /* borrowed until written */
+        uint8_t *envelope = envelopes[seq % 64];
+        struct segment_entry e = { .epoch = 1, .seq = seq, .accepted_at = { 1000 + seq }, .outbox_epoch = 1, .outbox_seq = seq, .envelope = { envelope, ENVELOPE_BYTES } };
 
-        memset(envelope, (int)(seq % 251 + 1), sizeof(envelope));
+        memset(envelope, (int)(seq % 251 + 1), ENVELOPE_BYTES);
         REQUIRE(segment_batch_add_entry(batch, &e) == 0);
 }
 
