@@ -37,6 +37,11 @@ void segment_name_free(uint64_t file, char ret[SEGMENT_NAME_BYTES])
         snprintf(ret, SEGMENT_NAME_BYTES, "%016" PRIx64 ".free", file);
 }
 
+void segment_name_new(uint64_t file, char ret[SEGMENT_NAME_BYTES])
+{
+        snprintf(ret, SEGMENT_NAME_BYTES, "%016" PRIx64 ".new", file);
+}
+
 int segment_files_add(struct segment_log *l, struct segment_file file)
 {
         if (l->file_count == l->file_room) {
@@ -282,7 +287,7 @@ static int begin_file(struct segment_log *l, const struct segment_batch *b)
         if (renameat(l->dir_fd, from, l->dir_fd, to) < 0)
                 r = -errno;
         else
-                r = segment_files_add(l, (struct segment_file){ h.file, h.first_seq, h.epoch, h.bytes });
+                r = segment_files_add(l, (struct segment_file){ .number = h.file, .first_seq = h.first_seq, .epoch = h.epoch, .bytes = h.bytes });
         pthread_mutex_unlock(&l->lock);
         FAILPOINT("segment.after_rename");
         l->new_name = true;

@@ -20,7 +20,12 @@
 #define SEGMENT_PAYLOAD_MAX (4u << 20)
 #define SEGMENT_ENTRY_PREFIX 45                 /* before the envelope in an ENTRY's payload */
 
-enum segment_type { SEGMENT_ENTRY = 1, SEGMENT_HEAD = 2 };
+#define SEGMENT_KEPT_PREFIX 44                  /* before an ENTRY's payload in a KEPT's */
+#define SEGMENT_TOMBSTONE_BYTES 65
+
+/* The last three stand in files that retention has rewritten: what is left of an entry, what is left where nothing is, and at
+ * the end where each entry stands. */
+enum segment_type { SEGMENT_ENTRY = 1, SEGMENT_HEAD = 2, SEGMENT_KEPT = 3, SEGMENT_TOMBSTONE = 4, SEGMENT_MAP = 5 };
 
 struct segment_place { uint64_t file, offset; };        /* files count from 1; {0} is nowhere */
 
@@ -31,16 +36,25 @@ struct segment_record {
         struct segment_place place, next;       /* next: where the record after it would stand in this file */
 };
 
-/* An ENTRY's payload. */
+/* An entry, as its record tells it. */
 struct segment_entry {
         uint64_t epoch, seq;
         struct wall_time accepted_at;
         uint32_t link;
         uint8_t lane;
         uint64_t outbox_epoch, outbox_seq;
-        struct bytes envelope;                  /* borrowed from the payload */
+        struct bytes envelope;                  /* borrowed from the payload; without its body where that was purged */
+        uint64_t purged_by;                     /* seq of the PURGE that took its body, or all of it; 0: it is whole */
+        bool gone;                              /* a tombstone: there are epoch, seq, accepted_at and leaf alone, and */
+        uint8_t why;                            /* enum purge */
+        struct digest leaf;
+        bool judged;                            /* kept in a rewritten file, which tells the outcome, too */
+        uint32_t code;
+        struct digest effects;
 };
-/* False if the payload is shorter than its prefix. */
+/* Of an ENTRY, a KEPT or a TOMBSTONE.  False: another type, or shorter than it must be. */
+bool segment_record_entry(enum segment_type type, struct bytes payload, struct segment_entry *ret);
+/* Of an ENTRY.  False if the payload is shorter than its prefix. */
 bool segment_entry_decode(struct bytes payload, struct segment_entry *ret);
 
 /* -- A group on its way to the disk: one thread, then another. -- */
@@ -115,12 +129,18 @@ int segment_release(struct segment_log *l, uint64_t seq);
 
 /* The record at `place`, which must be the one of (epoch, seq).  Its payload lies in *buffer (malloc'ed, grown with
  * realloc; *buffer_bytes its size; start with NULL and 0; the caller frees it).
- * -EBADMSG: something else stands there; -ENOENT: that file is no longer kept. */
+ * -EBADMSG: something else stands there; -ENOENT: that file is no longer kept.  A rewritten file has a map of its own: `place`
+ * then says which file only. */
 int segment_read(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq,
                  uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret);
-/* The same for an ENTRY whose epoch is not known: it is read from the payload and checked with the rest. */
+/* The same for an entry whose epoch is not known: it is read from the payload and checked with the rest.  -ENOENT also where
+ * only a tombstone is left; its body may be left out (purged_by). */
 int segment_read_entry(struct segment_log *l, struct segment_place place, uint64_t seq,
                        uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret);
+
+/* The same, and tombstones are handed out. */
+int segment_read_left(struct segment_log *l, struct segment_place place, uint64_t seq,
+                      uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret);
 
 struct segment_cursor;
 
@@ -130,6 +150,23 @@ int segment_cursor_open(struct segment_log *l, struct segment_place place, uint6
 void segment_cursor_close(struct segment_cursor *c);            /* NULL is fine */
 /* 1 and a record, valid until the next call; 0 at the end of what is whole there; -EBADMSG. */
 int segment_cursor_next(struct segment_cursor *c, struct segment_record *ret);
+
+/* -- Retention: a closed file is written anew, whole, in place of the old one (segment_rewrite.c). -- */
+
+struct segment_closed {
+        uint64_t file, epoch, first_seq, last_seq, bytes;
+        uint64_t bodies_to, inputs_to;          /* the marks that it was rewritten under; 0: never */
+};
+/* The first file with a number of at least `from` that is not written to any more.  1, or 0.  Any thread. */
+int segment_closed_find(struct segment_log *l, uint64_t from, struct segment_closed *ret);
+
+/* What becomes of an entry.  It comes as it stands now, an ENTRY not yet `judged`.  Fill in code and effects and set judged;
+ * or cut the envelope, too, and set purged_by; or set gone, why, purged_by and leaf.  0 or a fault, which ends it all. */
+typedef int (*segment_judge)(void *ctx, struct segment_entry *e);
+/* Crash-safe: a new file beside it, synced, then renamed over it.  Reading goes on meanwhile.  One thread at a time.  *ret_bytes:
+ * of the file now.  -ENOENT: not there, or not closed; -EBADMSG: it does not read; -ENOSPC: all is as before. */
+int segment_rewrite(struct segment_log *l, const struct segment_closed *file, uint64_t bodies_to, uint64_t inputs_to,
+                    segment_judge judge, void *ctx, uint64_t *ret_bytes);
 
 struct segment_space {
         unsigned files, free_files;

@@ -8,27 +8,30 @@
 
 #define MAGIC "SHUYISEG"
 #define VERSION 1
+#define VERSION_REWRITTEN 2
 #define HEADER_USED (8 + 4 + 4 + 4 * 8 + 1 + SEGMENT_DOMAIN_MAX)
+#define HEADER_REWRITTEN_USED (HEADER_USED + 3 * 8)
 #define SEGMENT_OWN_BYTES (SEGMENT_RECORD_OVERHEAD + SEGMENT_ENTRY_PREFIX)
 #define FIRST_PARTS 64
 
 /* magic, u32 version, u32 header bytes, u64 file, u64 first seq, u64 epoch, u64 file bytes, u8 domain length,
- * domain (64, zeros after), 16-byte BLAKE2b over all of that, zeros. */
-static void header_check_bytes(const uint8_t *b, uint8_t ret[SEGMENT_CHECK_BYTES])
+ * domain (64, zeros after); of a rewritten file u64 offset of its MAP, u64 bodies gone to, u64 inputs gone to; 16-byte BLAKE2b
+ * over all of that, zeros. */
+static void header_check_bytes(const uint8_t *b, size_t used, uint8_t ret[SEGMENT_CHECK_BYTES])
 {
-        struct digest d = DIGEST_OF(CTX_SEGMENT, bytes_of(b, HEADER_USED));
+        struct digest d = DIGEST_OF(CTX_SEGMENT, bytes_of(b, used));
 
         memcpy(ret, d.b, SEGMENT_CHECK_BYTES);
 }
 
 void segment_header_encode(const struct segment_header *h, uint8_t ret[SEGMENT_HEADER_BYTES])
 {
+        size_t n = strlen(h->domain), used = h->map > 0 ? HEADER_REWRITTEN_USED : HEADER_USED;
         uint8_t *p = ret + 8;
-        size_t n = strlen(h->domain);
 
         memset(ret, 0, SEGMENT_HEADER_BYTES);
         memcpy(ret, MAGIC, 8);
-        put_le32(p, VERSION);
+        put_le32(p, h->map > 0 ? VERSION_REWRITTEN : VERSION);
         put_le32(p + 4, SEGMENT_HEADER_BYTES);
         put_le64(p + 8, h->file);
         put_le64(p + 16, h->first_seq);
@@ -36,18 +39,31 @@ void segment_header_encode(const struct segment_header *h, uint8_t ret[SEGMENT_H
         put_le64(p + 32, h->bytes);
         p[40] = (uint8_t)n;
         memcpy(p + 41, h->domain, n);
-        header_check_bytes(ret, ret + HEADER_USED);
+        if (h->map > 0) {
+                put_le64(ret + HEADER_USED, h->map);
+                put_le64(ret + HEADER_USED + 8, h->bodies_to);
+                put_le64(ret + HEADER_USED + 16, h->inputs_to);
+        }
+        header_check_bytes(ret, used, ret + used);
 }
 
 bool segment_header_decode(const uint8_t b[SEGMENT_HEADER_BYTES], struct segment_header *ret)
 {
         const uint8_t *p = b + 8;
+        uint32_t version = get_le32(p);
+        size_t used = version == VERSION_REWRITTEN ? HEADER_REWRITTEN_USED : HEADER_USED;
         uint8_t check[SEGMENT_CHECK_BYTES];
 
-        header_check_bytes(b, check);
-        if (memcmp(b, MAGIC, 8) != 0 || get_le32(p) != VERSION || get_le32(p + 4) != SEGMENT_HEADER_BYTES ||
-            p[40] > SEGMENT_DOMAIN_MAX || memcmp(check, b + HEADER_USED, SEGMENT_CHECK_BYTES) != 0)
+        header_check_bytes(b, used, check);
+        if (memcmp(b, MAGIC, 8) != 0 || (version != VERSION && version != VERSION_REWRITTEN) || get_le32(p + 4) != SEGMENT_HEADER_BYTES ||
+            p[40] > SEGMENT_DOMAIN_MAX || memcmp(check, b + used, SEGMENT_CHECK_BYTES) != 0)
                 return false;
+        ret->map = ret->bodies_to = ret->inputs_to = 0;
+        if (version == VERSION_REWRITTEN) {
+                ret->map = get_le64(b + HEADER_USED);
+                ret->bodies_to = get_le64(b + HEADER_USED + 8);
+                ret->inputs_to = get_le64(b + HEADER_USED + 16);
+        }
         ret->file = get_le64(p + 8);
         ret->first_seq = get_le64(p + 16);
         ret->epoch = get_le64(p + 24);
@@ -101,9 +117,10 @@ bool segment_record_peek(const uint8_t *b, enum segment_type *ret_type, uint32_t
 {
         uint32_t length = get_le32(b);
 
-        if ((b[4] != SEGMENT_ENTRY && b[4] != SEGMENT_HEAD) || length == 0 || length > SEGMENT_PAYLOAD_MAX)
+        if (b[4] < SEGMENT_ENTRY || b[4] > SEGMENT_MAP || length == 0 || length > SEGMENT_PAYLOAD_MAX)
                 return false;
-        if (b[4] == SEGMENT_ENTRY && length < SEGMENT_ENTRY_PREFIX)
+        if ((b[4] == SEGMENT_ENTRY && length < SEGMENT_ENTRY_PREFIX) || (b[4] == SEGMENT_KEPT && length < SEGMENT_KEPT_PREFIX + SEGMENT_ENTRY_PREFIX) ||
+            (b[4] == SEGMENT_TOMBSTONE && length != SEGMENT_TOMBSTONE_BYTES))
                 return false;
         *ret_type = b[4];
         *ret_length = length;
@@ -146,6 +163,69 @@ static void entry_encode_prefix(const struct segment_entry *e, uint8_t *p)
         p[28] = e->lane;
         put_le64(p + 29, e->outbox_epoch);
         put_le64(p + 37, e->outbox_seq);
+}
+
+/* ---- what a rewritten file holds ---- */
+
+/* KEPT: u64 PURGE of its body (0: whole), u32 code, effects digest (32), then an ENTRY's payload. */
+static bool kept_decode(struct bytes payload, struct segment_entry *ret)
+{
+        const uint8_t *p = payload.p;
+
+        if (payload.n < SEGMENT_KEPT_PREFIX || !segment_entry_decode(bytes_of(p + SEGMENT_KEPT_PREFIX, payload.n - SEGMENT_KEPT_PREFIX), ret))
+                return false;
+        ret->purged_by = get_le64(p);
+        ret->judged = true;
+        ret->code = get_le32(p + 8);
+        memcpy(ret->effects.b, p + 12, DIGEST_BYTES);
+        return true;
+}
+
+void segment_kept_encode(const struct segment_entry *e, uint8_t *ret)
+{
+        put_le64(ret, e->purged_by);
+        put_le32(ret + 8, e->code);
+        memcpy(ret + 12, e->effects.b, DIGEST_BYTES);
+        entry_encode_prefix(e, ret + SEGMENT_KEPT_PREFIX);
+        if (e->envelope.n > 0)
+                memcpy(ret + SEGMENT_KEPT_PREFIX + SEGMENT_ENTRY_PREFIX, e->envelope.p, e->envelope.n);
+}
+
+/* TOMBSTONE: u64 epoch, u64 seq, u64 accepted_at, u64 PURGE, u8 why, leaf hash (32). */
+static bool tombstone_decode(struct bytes payload, struct segment_entry *ret)
+{
+        const uint8_t *p = payload.p;
+
+        if (payload.n != SEGMENT_TOMBSTONE_BYTES)
+                return false;
+        *ret = (struct segment_entry){ .epoch = get_le64(p), .seq = get_le64(p + 8), .accepted_at = { get_le64(p + 16) },
+                                       .purged_by = get_le64(p + 24), .gone = true, .why = p[32] };
+        memcpy(ret->leaf.b, p + 33, DIGEST_BYTES);
+        return true;
+}
+
+void segment_tombstone_encode(const struct segment_entry *e, uint8_t ret[SEGMENT_TOMBSTONE_BYTES])
+{
+        put_le64(ret, e->epoch);
+        put_le64(ret + 8, e->seq);
+        put_le64(ret + 16, e->accepted_at.ms);
+        put_le64(ret + 24, e->purged_by);
+        ret[32] = e->why;
+        memcpy(ret + 33, e->leaf.b, DIGEST_BYTES);
+}
+
+bool segment_record_entry(enum segment_type type, struct bytes payload, struct segment_entry *ret)
+{
+        switch (type) {
+        case SEGMENT_ENTRY:
+                return segment_entry_decode(payload, ret);
+        case SEGMENT_KEPT:
+                return kept_decode(payload, ret);
+        case SEGMENT_TOMBSTONE:
+                return tombstone_decode(payload, ret);
+        default:
+                return false;
+        }
 }
 
 /* A checkpoint's second line: the size of the tree, decimal without leading zero. */

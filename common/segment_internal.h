@@ -11,6 +11,7 @@
 
 struct segment_header {
         uint64_t file, first_seq, epoch, bytes;
+        uint64_t map, bodies_to, inputs_to;     /* of a rewritten file; map: offset of its MAP, 0 of any other */
         char domain[SEGMENT_DOMAIN_MAX + 1];
 };
 
@@ -23,6 +24,9 @@ void segment_record_encode(enum segment_type type, uint64_t epoch, uint64_t seq,
 bool segment_record_peek(const uint8_t *b, enum segment_type *ret_type, uint32_t *ret_length);
 /* Is the record at `b` (whole) the one of (epoch, seq)? */
 bool segment_record_check(const uint8_t *b, uint64_t epoch, uint64_t seq);
+/* Payloads of KEPT (SEGMENT_KEPT_PREFIX + SEGMENT_ENTRY_PREFIX, then the envelope) and TOMBSTONE. */
+void segment_kept_encode(const struct segment_entry *e, uint8_t *ret);
+void segment_tombstone_encode(const struct segment_entry *e, uint8_t ret[SEGMENT_TOMBSTONE_BYTES]);
 /* The seq a HEAD's note says; 0 if it says none. */
 uint64_t segment_note_seq(struct bytes note);
 
@@ -51,7 +55,11 @@ int segment_reader_later(struct segment_reader *r, uint64_t file, uint64_t offse
 
 /* -- The log. -- */
 
-struct segment_file { uint64_t number, first_seq, epoch, bytes; };
+struct segment_file { uint64_t number, first_seq, epoch, bytes, map, bodies_to, inputs_to; };
+
+/* MAP payload: u64 first seq, u32 how many entries apart, then for each such step the place in the file: u32 offset / 8. */
+#define SEGMENT_MAP_PREFIX 12
+#define SEGMENT_MAP_STEP 16
 
 struct segment_log {
         int dir_fd, lock_fd;                    /* lock_fd -1: read only */
@@ -78,11 +86,14 @@ struct segment_log {
 void segment_name(uint64_t file, char ret[SEGMENT_NAME_BYTES]);                 /* written */
 void segment_name_ready(uint64_t file, char ret[SEGMENT_NAME_BYTES]);           /* prepared */
 void segment_name_free(uint64_t file, char ret[SEGMENT_NAME_BYTES]);            /* to be recycled */
+void segment_name_new(uint64_t file, char ret[SEGMENT_NAME_BYTES]);             /* being rewritten */
 int segment_files_add(struct segment_log *l, struct segment_file file);         /* under lock */
 /* The file after `ready`, from a free one or new.  Under lock. */
 int segment_files_prepare(struct segment_log *l);
 /* Removes the file's name from the log: kept for recycling, or unlinked.  Under lock. */
 int segment_files_retire(struct segment_log *l, uint64_t file, uint64_t bytes);
+/* Offset of entry `seq` in a rewritten file, from its map.  1, 0 (it is not there), -EBADMSG or another fault. */
+int segment_map_find(int fd, const struct segment_file *file, uint64_t seq, uint64_t *ret_offset);
 /* Reads the directory and headers, walks, repairs (segment_recover.c). */
 int segment_recover(struct segment_log *l, const struct segment_options *o, struct segment_recovery *ret);
 

@@ -157,8 +157,8 @@ int segment_reader_record(struct segment_reader *r, uint64_t file, uint64_t offs
                 return e;
         rec.epoch = epoch;
         rec.seq = seq - 1;
-        if (rec.type == SEGMENT_ENTRY) {
-                if (!segment_entry_decode(rec.payload, &entry) || entry.seq != seq || entry.epoch - epoch > 1)
+        if (rec.type != SEGMENT_HEAD && rec.type != SEGMENT_MAP) {
+                if (!segment_record_entry(rec.type, rec.payload, &entry) || entry.seq != seq || entry.epoch - epoch > 1)
                         return 0;
                 rec.epoch = entry.epoch;
                 rec.seq = seq;
@@ -237,74 +237,6 @@ static int read_record(int fd, uint64_t size, uint64_t offset, uint8_t **buffer,
         return read_at(fd, *buffer, whole, offset);
 }
 
-/* `epoch` NULL: the one that the entry itself says. */
-static int read_checked(struct segment_log *l, struct segment_place place, const uint64_t *epoch, uint64_t seq,
-                        uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret)
-{
-        struct segment_entry entry = {0};
-        uint64_t size;
-        uint32_t length;
-        enum segment_type type;
-        int fd = open_file(l->dir_fd, place.file, &size), r;
-
-        if (fd < 0)
-                return fd;
-        r = read_record(fd, size, place.offset, buffer, buffer_bytes, &type, &length);
-        close(fd);
-        if (r < 0)
-                return r;
-        *ret = (struct segment_record){
-                .type = type, .seq = seq,
-                .payload = bytes_of(*buffer + SEGMENT_RECORD_OVERHEAD, length),
-                .place = place, .next = { place.file, place.offset + segment_record_bytes(length) },
-        };
-        if (type == SEGMENT_ENTRY && (!segment_entry_decode(ret->payload, &entry) || entry.seq != seq))
-                return -EBADMSG;
-        if (!epoch && type != SEGMENT_ENTRY)
-                return -EBADMSG;
-        ret->epoch = epoch ? *epoch : entry.epoch;
-        return segment_record_check(*buffer, ret->epoch, seq) ? 0 : -EBADMSG;
-}
-
-/* A file that was recycled while we read holds something else: then it is gone, not damaged. */
-static int explain(struct segment_log *l, struct segment_place place, int r)
-{
-        bool kept;
-
-        if (r != -EBADMSG)
-                return r;
-        pthread_mutex_lock(&l->lock);
-        kept = l->file_count > 0 && place.file >= l->files[0].number;
-        pthread_mutex_unlock(&l->lock);
-        return kept ? -EBADMSG : -ENOENT;
-}
-
-int segment_read(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq,
-                 uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret)
-{
-        return explain(l, place, read_checked(l, place, &epoch, seq, buffer, buffer_bytes, ret));
-}
-
-int segment_read_entry(struct segment_log *l, struct segment_place place, uint64_t seq,
-                       uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret)
-{
-        struct segment_record record;
-        int r = explain(l, place, read_checked(l, place, NULL, seq, buffer, buffer_bytes, &record));
-
-        if (r == 0)
-                segment_entry_decode(record.payload, ret);
-        return r;
-}
-
-/* -- All in order. -- */
-
-struct segment_cursor {
-        struct segment_log *log;
-        struct segment_reader reader;
-        struct segment_place place;
-        uint64_t epoch, seq;                    /* the next entry's; epoch: or one more */
-};
-
 /* The file numbered `number`, or the oldest for 0.  1, or 0. */
 static int find_file(struct segment_log *l, uint64_t number, struct segment_file *ret)
 {
@@ -323,6 +255,106 @@ static int find_file(struct segment_log *l, uint64_t number, struct segment_file
         return r;
 }
 
+/* Where entry `seq` stands, if its file was rewritten since `place` was noted.  -EBADMSG also where it was rewritten between
+ * its opening and now: then it is to be opened again. */
+static int place_now(struct segment_log *l, int fd, uint64_t size, uint64_t seq, struct segment_place *place)
+{
+        struct segment_file file;
+        int r;
+
+        if (!find_file(l, place->file, &file) || file.map == 0)
+                return 0;
+        if (file.bytes != size)
+                return -EBADMSG;
+        r = segment_map_find(fd, &file, seq, &place->offset);
+        return r == 0 ? -EBADMSG : r < 0 ? r : 0;
+}
+
+/* `epoch` NULL: the one that the entry itself says. */
+static int read_checked(struct segment_log *l, struct segment_place place, const uint64_t *epoch, uint64_t seq,
+                        uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret)
+{
+        struct segment_entry entry = {0};
+        uint64_t size;
+        uint32_t length;
+        enum segment_type type;
+        int fd = open_file(l->dir_fd, place.file, &size), r;
+
+        if (fd < 0)
+                return fd;
+        r = place_now(l, fd, size, seq, &place);
+        if (r == 0)
+                r = read_record(fd, size, place.offset, buffer, buffer_bytes, &type, &length);
+        close(fd);
+        if (r < 0)
+                return r;
+        *ret = (struct segment_record){
+                .type = type, .seq = seq,
+                .payload = bytes_of(*buffer + SEGMENT_RECORD_OVERHEAD, length),
+                .place = place, .next = { place.file, place.offset + segment_record_bytes(length) },
+        };
+        if (type == SEGMENT_HEAD || type == SEGMENT_MAP ? !epoch : !segment_record_entry(type, ret->payload, &entry) || entry.seq != seq)
+                return -EBADMSG;
+        ret->epoch = epoch ? *epoch : entry.epoch;
+        return segment_record_check(*buffer, ret->epoch, seq) ? 0 : -EBADMSG;
+}
+
+/* A file that was recycled while we read holds something else: then it is gone, not damaged. */
+static int explain(struct segment_log *l, struct segment_place place, int r)
+{
+        bool kept;
+
+        if (r != -EBADMSG)
+                return r;
+        pthread_mutex_lock(&l->lock);
+        kept = l->file_count > 0 && place.file >= l->files[0].number;
+        pthread_mutex_unlock(&l->lock);
+        return kept ? -EBADMSG : -ENOENT;
+}
+
+/* A file that was rewritten between the look at its map and its opening reads at the second try. */
+static int read_twice(struct segment_log *l, struct segment_place place, const uint64_t *epoch, uint64_t seq,
+                      uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret)
+{
+        int r = read_checked(l, place, epoch, seq, buffer, buffer_bytes, ret);
+
+        return explain(l, place, r == -EBADMSG ? read_checked(l, place, epoch, seq, buffer, buffer_bytes, ret) : r);
+}
+
+int segment_read(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq,
+                 uint8_t **buffer, size_t *buffer_bytes, struct segment_record *ret)
+{
+        return read_twice(l, place, &epoch, seq, buffer, buffer_bytes, ret);
+}
+
+int segment_read_left(struct segment_log *l, struct segment_place place, uint64_t seq,
+                       uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret)
+{
+        struct segment_record record;
+        int r = read_twice(l, place, NULL, seq, buffer, buffer_bytes, &record);
+
+        if (r == 0)
+                segment_record_entry(record.type, record.payload, ret);
+        return r;
+}
+
+int segment_read_entry(struct segment_log *l, struct segment_place place, uint64_t seq,
+                       uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret)
+{
+        int r = segment_read_left(l, place, seq, buffer, buffer_bytes, ret);
+
+        return r == 0 && ret->gone ? -ENOENT : r;
+}
+
+/* -- All in order. -- */
+
+struct segment_cursor {
+        struct segment_log *log;
+        struct segment_reader reader;
+        struct segment_place place;
+        uint64_t epoch, seq;                    /* the next entry's; epoch: or one more */
+};
+
 /* To the beginning of `file`; the records there must go on where the cursor is. */
 static int cursor_enter(struct segment_cursor *c, const struct segment_file *file)
 {
@@ -331,6 +363,16 @@ static int cursor_enter(struct segment_cursor *c, const struct segment_file *fil
         c->epoch = file->epoch;
         c->seq = file->first_seq;
         return segment_reader_open(&c->reader, c->log->dir_fd, file->number);
+}
+
+static int cursor_open_at(struct segment_cursor *c, struct segment_place place)
+{
+        int r;
+
+        segment_reader_close(&c->reader);
+        c->place = place;
+        r = segment_reader_open(&c->reader, c->log->dir_fd, place.file);
+        return r == 0 ? place_now(c->log, c->reader.fd, c->reader.size, c->seq, &c->place) : r;
 }
 
 int segment_cursor_open(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq, struct segment_cursor **ret)
@@ -343,10 +385,9 @@ int segment_cursor_open(struct segment_log *l, struct segment_place place, uint6
                 return -ENOMEM;
         *c = (struct segment_cursor){ .log = l, .reader.fd = -1, .place = place, .epoch = epoch, .seq = seq };
         if (find_file(l, place.file, &file)) {
-                if (place.file == 0)
-                        r = cursor_enter(c, &file);
-                else
-                        r = segment_reader_open(&c->reader, l->dir_fd, place.file);
+                r = place.file == 0 ? cursor_enter(c, &file) : cursor_open_at(c, place);
+                if (r == -EBADMSG)
+                        r = cursor_open_at(c, place);
         } else if (place.file != 0 && segment_first_seq(l) > seq) {
                 r = -ENOENT;
         }
@@ -414,7 +455,9 @@ int segment_cursor_next(struct segment_cursor *c, struct segment_record *ret)
         if (r <= 0)
                 return r;
         c->place = ret->next;
-        if (ret->type == SEGMENT_ENTRY) {
+        if (ret->type == SEGMENT_MAP)           /* the file ends; nobody outside needs it */
+                return segment_cursor_next(c, ret);
+        if (ret->type != SEGMENT_HEAD) {
                 c->epoch = ret->epoch;
                 c->seq = ret->seq + 1;
         }

@@ -120,11 +120,29 @@ static int list_names(struct segment_log *l, const char *suffix, struct numbers 
         return r;
 }
 
+/* What a crash left of a rewriting: the old file still stands, and says what is to be done. */
+static int sweep_new(struct segment_log *l)
+{
+        _cleanup_(numbers_free) struct numbers new = {0};
+        char name[SEGMENT_NAME_BYTES];
+        int r = list_names(l, ".new", &new);
+
+        for (size_t i = 0; r == 0 && !l->read_only && i < new.n; i++) {
+                segment_name_new(new.p[i], name);
+                if (unlinkat(l->dir_fd, name, 0) < 0)
+                        r = -errno;
+        }
+        return r;
+}
+
 static int sweep_spares(struct segment_log *l)
 {
         _cleanup_(numbers_free) struct numbers ready = {0}, kept = {0};
         char name[SEGMENT_NAME_BYTES];
-        int r = list_names(l, ".free", &kept);
+        int r = sweep_new(l);
+
+        if (r == 0)
+                r = list_names(l, ".free", &kept);
 
         for (size_t i = 0; r == 0 && i < kept.n; i++) {
                 segment_name_free(kept.p[i], name);
@@ -156,7 +174,7 @@ static int read_header(struct recovery *rc, uint64_t number, struct segment_file
                 return 0;
         if (strcmp(h.domain, rc->log->domain) != 0)
                 return -EXDEV;
-        *ret = (struct segment_file){ h.file, h.first_seq, h.epoch, h.bytes };
+        *ret = (struct segment_file){ h.file, h.first_seq, h.epoch, h.bytes, h.map, h.bodies_to, h.inputs_to };
         return 1;
 }
 
@@ -171,6 +189,8 @@ static int walk(struct recovery *rc, struct segment_place *at, struct segment_pl
                 *at = rec.next;
                 rc->epoch = rec.epoch;
                 rc->seq = rec.seq;
+                if (rec.type == SEGMENT_MAP)
+                        *ret_end = rec.next;
                 if (rec.type == SEGMENT_HEAD) {
                         rc->out->epoch = rec.epoch;
                         rc->out->last_seq = rec.seq;
