@@ -103,9 +103,15 @@ const char *checkpoint_peek(struct arena *a, const char *note, struct checkpoint
         struct note_cursor c;
         struct head h;
         const char *wrong = parse_head(note, &c, &h), *origin;
+        struct note_signature s;
+        unsigned lines = 0;
+        int r;
 
         if (wrong)
                 return wrong;
+        while ((r = note_next_signature(&c, &s)) != 0)
+                if (r < 0 || ++lines > NOTE_LINES_MAX)
+                        return "signature lines";
         origin = arena_printf(a, "%.*s", (int)h.origin.n, (const char *)h.origin.p);
         if (!origin)
                 return "no room";

@@ -50,7 +50,7 @@ struct head {
 
 static bool may_be_open(enum keyfile_use use)
 {
-        return use == KEYFILE_AGENT || use == KEYFILE_BROKER || use == KEYFILE_LOG;
+        return use == KEYFILE_AGENT || use == KEYFILE_BROKER || use == KEYFILE_LOG || use == KEYFILE_WITNESS;
 }
 
 void keyfile_fini(struct keyfile *k)
@@ -106,7 +106,7 @@ static int seal_secrets(const uint8_t head[HEAD_BYTES], enum keyfile_protection 
 
 static bool keyfile_check(const struct keyfile *k)
 {
-        if (k->use < KEYFILE_PERSON || k->use > KEYFILE_LOG || !k->sign || secret_size(k->sign) != SIGN_SECRET_BYTES)
+        if (k->use < KEYFILE_PERSON || k->use > KEYFILE_WITNESS || !k->sign || secret_size(k->sign) != SIGN_SECRET_BYTES)
                 return false;
         if ((k->link && secret_size(k->link) != LINK_BYTES) || (k->seal && secret_size(k->seal) != LINK_BYTES))
                 return false;
@@ -153,7 +153,7 @@ static bool read_head(struct bytes content, struct head *ret)
                 return false;
         h = (struct head){ content.p[0], content.p[1], content.p[2], get_be32(content.p + 4), get_be64(content.p + 8),
                            content.p + 16, content.p + 32, content.p + 56 };
-        if (h.use < KEYFILE_PERSON || h.use > KEYFILE_LOG || h.protection > KEYFILE_SEALED_DEMO)
+        if (h.use < KEYFILE_PERSON || h.use > KEYFILE_WITNESS || h.protection > KEYFILE_SEALED_DEMO)
                 return false;
         if (h.present > (PRESENT_LINK | PRESENT_SEAL) || content.p[3] != 0 || h.passes > PASSES_MAX || h.memory > MEMORY_MAX)
                 return false;

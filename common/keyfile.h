@@ -9,9 +9,9 @@
 #include "common/bytes.h"
 #include "common/secret.h"
 
-enum keyfile_use { KEYFILE_PERSON = 1, KEYFILE_AGENT = 2, KEYFILE_BROKER = 3, KEYFILE_ROOT = 4, KEYFILE_LOG = 5 };
+enum keyfile_use { KEYFILE_PERSON = 1, KEYFILE_AGENT = 2, KEYFILE_BROKER = 3, KEYFILE_ROOT = 4, KEYFILE_LOG = 5, KEYFILE_WITNESS = 6 };
 enum keyfile_protection {
-        KEYFILE_OPEN = 0,               /* no passphrase: agents, brokers and logs only */
+        KEYFILE_OPEN = 0,               /* no passphrase: agents, brokers, logs and witnesses only */
         KEYFILE_SEALED = 1,             /* Argon2id at least 3 passes over 256 MiB */
         KEYFILE_SEALED_DEMO = 2,        /* 2 passes over 64 MiB: opened only by who says that demo keys will do */
 };

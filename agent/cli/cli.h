@@ -65,4 +65,4 @@ void cli_print(const struct cli *c, json_t *value, void (*text)(const struct cli
 
 extern const struct cli_command commands_authority[], commands_key[], commands_department[], commands_staff[], commands_agent[],
         commands_catalog[], commands_request[], commands_grant[], commands_draft[], commands_push[], commands_audit[], commands_log[],
-        commands_policy[], commands_system[];
+        commands_policy[], commands_system[], commands_witness[];

@@ -7,6 +7,7 @@
 
 static const struct { const char *word; enum keyfile_use use; } uses[] = {
         { "PERSON", KEYFILE_PERSON }, { "AGENT", KEYFILE_AGENT }, { "BROKER", KEYFILE_BROKER }, { "ROOT", KEYFILE_ROOT }, { "LOG", KEYFILE_LOG },
+        { "WITNESS", KEYFILE_WITNESS },
 };
 
 static const char *use_word(enum keyfile_use use)
@@ -30,8 +31,8 @@ static int key_new(struct cli *c)
                         use = uses[i].use;
                         known = true;
                 }
-        if (!known || use == KEYFILE_AGENT) {
-                cli_error("--use is PERSON, BROKER, ROOT or LOG (an agent's keys: shuyi agent init)");
+        if (!known || use == KEYFILE_AGENT || use == KEYFILE_WITNESS) {
+                cli_error("--use is PERSON, BROKER, ROOT or LOG (an agent's keys: shuyi agent init; a witness's: shuyi witness init)");
                 return CLI_USAGE;
         }
         if (join && (use == KEYFILE_ROOT || use == KEYFILE_LOG || !domain || (use == KEYFILE_PERSON && !department))) {

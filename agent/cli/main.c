@@ -6,7 +6,7 @@
 
 static const struct cli_command *const tables[] = {
         commands_authority, commands_key, commands_department, commands_staff, commands_agent, commands_catalog, commands_request,
-        commands_grant, commands_draft, commands_push, commands_audit, commands_log, commands_policy, commands_system, NULL,
+        commands_grant, commands_draft, commands_push, commands_audit, commands_log, commands_policy, commands_system, commands_witness, NULL,
 };
 
 int main(int argc, char **argv)

@@ -145,7 +145,7 @@ static struct secret *box_secret(void)
 
 int signer_make(struct cli *c, const char *path, enum keyfile_use use, struct keyfile *ret)
 {
-        bool open = use == KEYFILE_AGENT || use == KEYFILE_BROKER || use == KEYFILE_LOG;
+        bool open = use == KEYFILE_AGENT || use == KEYFILE_BROKER || use == KEYFILE_LOG || use == KEYFILE_WITNESS;
         enum keyfile_protection protection = open ? KEYFILE_OPEN : demo_keys(c) ? KEYFILE_SEALED_DEMO : KEYFILE_SEALED;
         struct keyfile k = { .use = use, .sign = secret_new(crypto_sign_SECRETKEYBYTES) };
         _cleanup_(secret_freep) struct secret *phrase = NULL;

@@ -17,7 +17,7 @@ static void check(struct arena *a, struct bytes text)
                 REQUIRE(keyfile_open(text, (struct bytes){ 0 }, true, &k) < 0);
                 return;
         }
-        REQUIRE(use >= KEYFILE_PERSON && use <= KEYFILE_LOG && protection <= KEYFILE_SEALED_DEMO);
+        REQUIRE(use >= KEYFILE_PERSON && use <= KEYFILE_WITNESS && protection <= KEYFILE_SEALED_DEMO);
         if (protection != KEYFILE_OPEN || keyfile_open(text, (struct bytes){ 0 }, false, &k) < 0)
                 return;
         REQUIRE(use != KEYFILE_PERSON && use != KEYFILE_ROOT);

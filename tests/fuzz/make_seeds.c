@@ -12,6 +12,7 @@
 #include "common/message_json.h"
 #include "common/receipt.h"
 #include "common/seal.h"
+#include "common/witness.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/messages.h"
 #include "tests/lib/random_message.h"
@@ -315,6 +316,9 @@ static void make_trees(void)
         seed("checkpoint", "note", HEADED(bytes_str(note), 0));
         seed("checkpoint", "text", HEADED(bytes_of(note, (size_t)(strstr(note, "\n\n") + 1 - note)), 1));
         seed("checkpoint", "cosigned", HEADED(bytes_str(arena_printf(a, "%s\xe2\x80\x94 witness.example/1 AAAAAAAAAAAAAAAA\n", note)), 0));
+        seed_text("witness", "first", witness_request_format(a, 0, NULL, 0, note));
+        seed_text("witness", "repeat", witness_request_format(a, 1234, NULL, 0, note));
+        seed_text("witness", "proof", witness_request_format(a, 1000, (struct digest[]){ { { 1 } }, { { 2 } }, { { 3 } } }, 3, note));
         seed("merkle", "raw", bytes_of(proof, sizeof(proof)));
         seed("merkle", "tree", HEADED(bytes_str("abcdefghijklmnopqrstuvwxyz0123456789"), 1, 20, 7, 12, 33));
         seed("merkle", "perfect", HEADED(bytes_str("abcdefghijklmnopqrstuvwxyz0123456789"), 1, 31, 31, 15, 99));

@@ -387,6 +387,33 @@ static void make_records(const char *dir)
         end(dir, "records");
 }
 
+/* What witnesses make of a head, and how they are asked. */
+static void make_witnessed(const char *note)
+{
+        static const char *const names[] = { "audit.442000.example/w1", "archive.442000.example/w1" };
+        const json_t *one[2];
+        const char *line[2];
+
+        for (int i = 0; i < 2; i++) {
+                one[i] = add("cosignature", "of a witness", json_pack("{s:s, s:s, s:I, s:o}", "note", note, "name", names[i], "time",
+                                                                      (json_int_t)(SAMPLE_TIME / 1000 + 7u * (unsigned)i), "seed", fill((uint8_t)(11 + i), 32)));
+                line[i] = json_string_value(json_object_get(one[i], "line"));
+        }
+        json_t *both = json_pack("[O, O]", json_object_get(one[0], "vkey"), json_object_get(one[1], "vkey"));
+        json_t *first = json_pack("[O]", json_object_get(one[0], "vkey"));
+        json_t *path = json_pack("[o, o]", fill(1, 32), fill(2, 32));
+
+        add("quorum", "both", json_pack("{s:s++, s:O}", "note", note, line[0], line[1], "witnesses", both));
+        add("quorum", "one whom the anchor names, one whom it does not", json_pack("{s:s++, s:O}", "note", note, line[0], line[1], "witnesses", first));
+        add("quorum", "nobody yet", json_pack("{s:s, s:O}", "note", note, "witnesses", both));
+        add("quorum", "one twice", json_pack("{s:s++, s:O}", "note", note, line[0], line[0], "witnesses", both));
+        add("add_checkpoint", "the first", json_pack("{s:i, s:[], s:s}", "old", 0, "path", "note", note));
+        add("add_checkpoint", "with a proof", json_pack("{s:i, s:O, s:s}", "old", 4000, "path", path, "note", note));
+        json_decref(both);
+        json_decref(first);
+        json_decref(path);
+}
+
 static void make_log(const char *dir)
 {
         Shuyi__V1__ReceiptRow rows[2] = { SHUYI__V1__RECEIPT_ROW__INIT, SHUYI__V1__RECEIPT_ROW__INIT }, *list[] = { &rows[0], &rows[1] };
@@ -414,7 +441,8 @@ static void make_log(const char *dir)
                 add("consistency", "2 to 3", json_pack("{s:i, s:i, s:o, s:o, s:O}", "size1", 2, "size2", 3, "root1", digest_hex(root2), "root2", digest_hex(root3), "path", path));
                 add("consistency", "2 to 3 with another root", json_pack("{s:i, s:i, s:o, s:o, s:o}", "size1", 2, "size2", 3, "root1", digest_hex(root3), "root2", digest_hex(root3), "path", path));
         }
-        add("checkpoint", "a head", json_pack("{s:s, s:i, s:o, s:o}", "origin", "log.442000.example", "size", 4711, "root", fill(0x5a, 32), "seed", fill(8, 32)));
+        make_witnessed(json_string_value(json_object_get(
+                add("checkpoint", "a head", json_pack("{s:s, s:i, s:o, s:o}", "origin", "log.442000.example", "size", 4711, "root", fill(0x5a, 32), "seed", fill(8, 32))), "note")));
         for (unsigned i = 0; i < 2; i++) {
                 rows[i].lane = i;
                 rows[i].outbox_seq = i + 7;

@@ -4,6 +4,7 @@
 #include "common/anchor.h"
 #include "common/artifact.h"
 #include "common/checkpoint.h"
+#include "common/witness.h"
 #include "common/credential.h"
 #include "common/envelope.h"
 #include "common/exchange/exchange.h"
@@ -455,6 +456,59 @@ static void op_checkpoint(struct vector *v)
         put_text(v, "vkey", checkpoint_vkey(v->a, c.origin, p.key));
 }
 
+static void op_cosignature(struct vector *v)
+{
+        struct pair p = pair(v, "seed");
+        const char *note = text(v, "note"), *name = text(v, "name");
+        char *line = checkpoint_cosign(v->a, note, name, number(v, "time"), p.secret, p.key);
+        uint64_t at = 0;
+
+        put_text(v, "line", line);
+        put_text(v, "vkey", note_vkey(v->a, NOTE_COSIGNATURE, name, p.key));
+        put_number(v, "holds", line && !checkpoint_check_cosignature(note, bytes_str(line), name, p.key, &at) && at == number(v, "time"));
+}
+
+/* Witnesses by their vkeys. */
+static void op_quorum(struct vector *v)
+{
+        Shuyi__V1__Anchor anchor = SHUYI__V1__ANCHOR__INIT;
+        Shuyi__V1__WitnessKey key[8], *keys[8];
+        struct checkpoint_quorum q = { 0 };
+        uint8_t bytes[8][32];
+        const json_t *w;
+        size_t i;
+
+        anchor.witnesses = keys;
+        json_array_foreach(json_object_get(v->in, "witnesses"), i, w) {
+                const char *name = "";
+
+                if (i == ELEMENTS(keys) || note_vkey_parse(v->a, json_string_value(w), NOTE_COSIGNATURE, &name, bytes[i])) {
+                        v->bad = true;
+                        return;
+                }
+                shuyi__v1__witness_key__init(&key[i]);
+                key[i].name = (char *)name;
+                key[i].key = (ProtobufCBinaryData){ 32, bytes[i] };
+                keys[i] = &key[i];
+                anchor.n_witnesses = i + 1;
+        }
+        put_number(v, "refused", checkpoint_quorum(text(v, "note"), &anchor, &q) != NULL);
+        put_number(v, "count", q.count);
+        put_number(v, "first", q.first_s);
+        put_number(v, "last", q.last_s);
+}
+
+static void op_add_checkpoint(struct vector *v)
+{
+        struct witness_request rq;
+        size_t n;
+        struct digest *path = digests(v, "path", &n);
+        char *body = witness_request_format(v->a, number(v, "old"), path, (unsigned)n, text(v, "note"));
+
+        put_text(v, "body", body);
+        put_number(v, "reads", body && !witness_request_parse(v->a, bytes_str(body), &rq) && rq.path_n == n);
+}
+
 static void op_receipt(struct vector *v)
 {
         const Shuyi__V1__Receipt *r = message_parse(v->a, &shuyi__v1__receipt__descriptor, run(v, "receipt"));
@@ -574,6 +628,7 @@ static const struct { const char *op; void (*run)(struct vector *v); } ops[] = {
         { "view", op_view }, { "seal", op_seal }, { "unwrap", op_unwrap }, { "sealed_part", op_sealed_part },
         { "record_leaf", op_record_leaf }, { "row_leaf", op_row_leaf }, { "records_root", op_records_root },
         { "leaf", op_leaf }, { "tree", op_tree }, { "consistency", op_consistency }, { "checkpoint", op_checkpoint }, { "receipt", op_receipt },
+        { "cosignature", op_cosignature }, { "quorum", op_quorum }, { "add_checkpoint", op_add_checkpoint },
         { "trust_chain", op_trust_chain }, { "trust_object", op_trust_object }, { "trust_map", op_trust_map },
         { "file", op_file }, { "key_file", op_key_file },
         { "segment_record", op_segment_record }, { "segment_entry", op_segment_entry },
