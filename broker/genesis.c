@@ -99,24 +99,25 @@ static int make_durable(struct founding *f)
         return r == 0 ? store_commit(f->broker->store) : r;
 }
 
+/* An earlier run may have come as far as the log's first group, and not to the state's: its log stands. */
+static int open_empty(struct founding *f)
+{
+        struct segment_space space;
+        int r = segment_space(f->broker->segments, &space);
+
+        if (r == 0)
+                r = space.files > 0 ? -EEXIST : fold_open_new(&f->fold, f->broker->store, f->broker->domain);
+        if (r == -EEXIST)
+                fprintf(stderr, "genesis: the store holds a log already\n");
+        return r;
+}
+
 static int found(struct founding *f, const Shuyi__V1__GenesisFile *file)
 {
-        struct fold founded;
-        int r = fold_open(&f->fold, f->broker->store, f->broker->domain);
+        int r = open_empty(f);
 
-        if (r == 0) {
-                fprintf(stderr, "genesis: the store holds a log already\n");
-                return -EEXIST;
-        }
-        if (r != -ENODATA)
-                return r;
-        r = store_group_begin(f->broker->store);
         if (r == 0)
-                r = fold_found(&f->fold);
-        founded = f->fold;
-        if (r == 0)
-                r = fold_open(&f->fold, f->broker->store, f->broker->domain);
-        fold_close(&founded);
+                r = store_group_begin(f->broker->store);
         if (r == 0)
                 r = add_file(f, file);
         if (r == 0)

@@ -60,25 +60,6 @@ static void open_own(struct broker *b)
                 b->store = NULL;
 }
 
-static int found(struct fold *fold, struct store *scratch, const char *domain)
-{
-        struct fold founded;
-        int r = fold_open(fold, scratch, domain);
-
-        if (r != -ENODATA)
-                return r < 0 ? r : -EEXIST;
-        r = store_group_begin(scratch);
-        if (r == 0)
-                r = fold_found(fold);
-        if (r == 0)
-                r = store_group_commit(scratch);
-        founded = *fold;
-        if (r == 0)
-                r = fold_open(fold, scratch, domain);
-        fold_close(&founded);
-        return r;
-}
-
 struct standing { uint64_t seq, rows; struct digest chain, state; };
 
 static int read_standing(struct store *s, struct standing *ret)
@@ -139,7 +120,7 @@ static int walk(struct broker *b, struct store *scratch, bool signatures)
         _cleanup_(store_snapshot_closep) struct store_snapshot *against = NULL;
         struct fold fold = { 0 };
         struct replay r = { .fold = &fold, .segments = b->segments, .origin = b->origin, .signatures = signatures };
-        int f = found(&fold, scratch, b->domain);
+        int f = fold_open_new(&fold, scratch, b->domain);
 
         if (f == 0 && b->store)
                 f = store_snapshot_open(b->store, &against);

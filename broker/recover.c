@@ -1,6 +1,7 @@
 /* recover: see the header. */
 #include "broker/recover.h"
 #include "common/anchor.h"
+#include "common/directory.h"
 #include "common/macro.h"
 #include "common/replay.h"
 #include "common/statekeys.h"
@@ -82,7 +83,7 @@ static int open_store(struct broker *b)
                 .dir = recover_dir(b, "state", dir), .map_bytes = (uint64_t)broker_setting(b, S_STORE_MAP),
                 .databases = fold_databases, .allow_volatile = config_bool(b->config, S_STORE_VOLATILE),
         };
-        int r = mkdir(config_string(b->config, S_STORE_DIR), 0700) < 0 && errno != EEXIST ? -errno : 0;
+        int r = directory_make(config_string(b->config, S_STORE_DIR), o.allow_volatile);
 
         if (r == 0)
                 r = store_open(&o, &b->store);
@@ -202,12 +203,28 @@ static int apply_tail(struct broker *b, struct fold *fold)
         return f;
 }
 
+/* A state that is not there, be it that the power went between the log's first sync and the state's first commit, is made from
+ * the log, if that is kept from its first entry. */
+static int open_fold(struct broker *b, bool log_is_empty, struct fold *ret)
+{
+        int r = fold_open(ret, b->store, b->domain);
+
+        if (r != -ENODATA || log_is_empty || segment_first_seq(b->segments) != 1)
+                return r;
+        log_event(LOG_WARNING, "state.missing", log_str("todo", "it is made anew from the whole log"));
+        fold_close(ret);
+        return fold_open_new(ret, b->store, b->domain);
+}
+
 int recover_run(struct broker *b, bool *ret_crashed)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(4 << 20);
-        struct fold fold;
-        int r = fold_open(&fold, b->store, b->domain);
+        struct segment_space space;
+        struct fold fold = { 0 };
+        int r = segment_space(b->segments, &space);
 
+        if (r == 0)
+                r = open_fold(b, space.files == 0, &fold);
         if (r == 0)
                 r = apply_tail(b, &fold);
         if (r == 0)

@@ -3,8 +3,10 @@
 #include "common/directory.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -42,11 +44,34 @@ int directory_check_filesystem(const char *dir, bool allow_volatile)
         return 0;
 }
 
+int directory_sync(const char *dir)
+{
+        int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+
+        if (fd < 0)
+                return -errno;
+        if (fsync(fd) < 0)
+                r = -errno;
+        close(fd);
+        return r;
+}
+
+/* A new directory is there for good only when the one above it is synced. */
+static int sync_above(const char *dir)
+{
+        char copy[4096];
+
+        if (strlen(dir) >= sizeof(copy))
+                return -ENAMETOOLONG;
+        strcpy(copy, dir);
+        return directory_sync(dirname(copy));
+}
+
 int directory_make(const char *dir, bool allow_volatile)
 {
-        if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-                return -errno;
-        return directory_check_filesystem(dir, allow_volatile);
+        int r = mkdir(dir, 0700) == 0 ? sync_above(dir) : errno == EEXIST ? 0 : -errno;
+
+        return r < 0 ? r : directory_check_filesystem(dir, allow_volatile);
 }
 
 int directory_lock(const char *dir)

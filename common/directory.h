@@ -11,3 +11,5 @@ int directory_make(const char *dir, bool allow_volatile);
 int directory_check_filesystem(const char *dir, bool allow_volatile);
 /* Holds `dir` for this process until the descriptor that comes back is closed.  -EBUSY: another process holds it. */
 int directory_lock(const char *dir);
+/* The names in `dir` are on the disk on return.  0 or a fault. */
+int directory_sync(const char *dir);

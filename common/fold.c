@@ -266,6 +266,21 @@ int fold_step(struct fold *f, struct entry *entry, struct arena *a, struct outco
         return 0;
 }
 
+int fold_open_new(struct fold *f, struct store *store, const char *domain)
+{
+        int r = fold_open(f, store, domain);
+
+        if (r != -ENODATA)
+                return r < 0 ? r : -EEXIST;
+        r = store_group_begin(store);
+        if (r == 0)
+                r = fold_found(f);
+        if (r == 0)
+                r = store_group_commit(store);
+        fold_close(f);
+        return r == 0 ? fold_open(f, store, domain) : r;
+}
+
 int fold_state_digest(struct store_snapshot *p, struct digest *ret, uint64_t *ret_rows)
 {
         uint8_t from[STORE_KEY_MAX + 1] = { 0 }, lengths[8];

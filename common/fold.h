@@ -32,6 +32,8 @@ int fold_open(struct fold *f, struct store *store, const char *domain);
 void fold_close(struct fold *f);
 /* The first rows of an empty store: in an open group. */
 int fold_found(struct fold *f);
+/* The same and opens it, for a log that is applied from its first entry.  -EEXIST: the store holds a state.  Leaves a transaction open. */
+int fold_open_new(struct fold *f, struct store *store, const char *domain);
 /* Makes `entry` the next one: epoch and seq are set here.  0 or a fault; a refused data envelope leaves all as it was and
  * ret_leaf zero. */
 int fold_step(struct fold *f, struct entry *entry, struct arena *a, struct outcome *ret, struct digest *ret_leaf);

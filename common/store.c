@@ -4,6 +4,7 @@
 #include "common/store_internal.h"
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "common/directory.h"
@@ -38,6 +39,33 @@ static int open_databases(struct store *s, const char *const *own)
                 return store_translate(r);
         }
         return store_translate(mdb_txn_commit(txn));
+}
+
+/* LMDB begins a file with a write that it does not sync: cut then, it would never open again.  So a new one is made under
+ * another name and takes its own when it is whole. */
+static int make_file(const char *dir)
+{
+        char made[4096], lock[4096 + 8], named[4096];
+        MDB_env *env = NULL;
+        int r;
+
+        if (snprintf(named, sizeof(named), "%s/data.mdb", dir) >= (int)sizeof(named) || snprintf(made, sizeof(made), "%s/new.mdb", dir) >= (int)sizeof(made))
+                return -ENAMETOOLONG;
+        if (access(named, F_OK) == 0)
+                return 0;
+        snprintf(lock, sizeof(lock), "%s-lock", made);
+        if (unlink(made) < 0 && errno != ENOENT)
+                return -errno;
+        r = mdb_env_create(&env);
+        if (r == 0)
+                r = mdb_env_open(env, made, MDB_NOSUBDIR, 0600);
+        if (r == 0)
+                r = mdb_env_sync(env, 1);
+        mdb_env_close(env);
+        unlink(lock);
+        if (r == 0 && rename(made, named) < 0)
+                r = errno;
+        return r == 0 ? directory_sync(dir) : store_translate(r);
 }
 
 static int open_environment(struct store *s, const struct store_options *o)
@@ -95,7 +123,9 @@ int store_open(const struct store_options *o, struct store **ret)
         s->lock_fd = directory_lock(o->dir);
         if (s->lock_fd < 0)
                 return s->lock_fd;
-        r = open_environment(s, o);
+        r = make_file(o->dir);
+        if (r == 0)
+                r = open_environment(s, o);
         if (r < 0)
                 return r;
         note_sizes(s, o);

@@ -108,18 +108,23 @@ static void write_genesis(struct live *l)
         arena_free(a);
 }
 
+void live_found_files(struct live *l)
+{
+        temp_dir_make(l->dir);
+        write_key(l, "broker.key", KEYFILE_BROKER, l->city->broker);
+        write_key(l, "log.key", KEYFILE_LOG, city_find(l->city, "log"));
+        write_genesis(l);
+}
+
 void live_found(struct live *l, const char *program, struct city *city, const char *extra)
 {
         char config[2000], out[4000];
 
         *l = (struct live){ .program = program, .city = city };
-        temp_dir_make(l->dir);
         memcpy(l->link_key, city->broker->link_key, 32);
         if (link_context_new(&l->links) < 0)
                 fail_live(l, "no context");
-        write_key(l, "broker.key", KEYFILE_BROKER, city->broker);
-        write_key(l, "log.key", KEYFILE_LOG, city_find(city, "log"));
-        write_genesis(l);
+        live_found_files(l);
         snprintf(config, sizeof(config),
                  "domain: \"%s\"\nlog:\n  origin: shuyi/%s\n  segment_bytes: 4MiB\nkeys:\n  broker: broker.key\n  log: log.key\n"
                  "store:\n  dir: store\n  allow_volatile: true\n  map_bytes: %s\nhttp:\n  listen: tcp://127.0.0.1:0\n"

@@ -29,6 +29,8 @@ extern const char *live_map_bytes;      /* store.map_bytes of what is founded ne
 
 /* Keys, configuration and genesis of `city` in a fresh directory; `init` is run.  `extra` is more YAML, "" for none. */
 void live_found(struct live *l, const char *program, struct city *city, const char *extra);
+/* Only the files for it, of l->city, in l->dir, which is made: broker.key, log.key, genesis.shuyi. */
+void live_found_files(struct live *l);
 void live_start(struct live *l, const char *failpoint);         /* returns when it is ready; failpoint may be NULL */
 void live_kill(struct live *l);                                 /* SIGKILL, and waits for its end */
 void live_stop(struct live *l);                                 /* SIGTERM, and waits; it must end with 0 */
