@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/macro.h"
 #include "tests/crash/cuts.h"
+#include "tests/lib/temp_dir.h"
 #include "tests/lib/transfer.h"
 #include "tests/lib/unit.h"
 #include <errno.h>
@@ -426,6 +427,6 @@ int main(int argc, char **argv)
         prepare();
         r = cuts_main(&agent, 3000, argc, argv);
         vault_close(first_vault);
-        transfer_free(city);
+        temp_dir_remove(city->dir);             /* the rest lives to the end */
         return r;
 }

@@ -1,12 +1,13 @@
 /* Power cuts of a broker: genesis, then groups through fold, segments and state as the pipeline does it, with commits behind,
  * new files, released files and restarts.  Each image is opened by the broker's own recovery: what was acknowledged is there, and
  * state, index, outcomes and digests are those of the log. */
-#include "broker/fold.h"
+#include "broker/broker.h"
 #include "broker/genesis.h"
 #include "broker/recover.h"
 #include "broker/system.h"
 #include "common/artifact.h"
 #include "common/checkpoint.h"
+#include "common/fold.h"
 #include "common/macro.h"
 #include "tests/crash/cuts.h"
 #include "tests/lib/live.h"
@@ -87,8 +88,8 @@ struct pipeline {
         struct fold fold;
         struct disk *disk;
         uint64_t *random;
-        struct arena *arena;
-        struct segment_batch *batch[2];         /* being synced; being filled */
+        struct arena *arena[2];                 /* of the groups being synced and being filled: a batch borrows its envelopes */
+        struct segment_batch *batch[2];
         uint64_t synced, committed, in_flight;  /* last seqs; in_flight 0: none */
         bool written;                           /* the one in flight is written, not yet synced */
         size_t next;                            /* of the city's log */
@@ -111,7 +112,7 @@ static void add_claim(struct pipeline *p, const struct claim *claim, uint64_t at
                 entry.outbox_epoch = e->outbox_epoch;
                 entry.outbox_seq = e->outbox_seq;
         }
-        MUST(fold_step(&p->fold, &entry, p->arena, &outcome, &leaf));
+        MUST(fold_step(&p->fold, &entry, p->arena[1], &outcome, &leaf));
         if (e ? outcome.code != e->code : outcome.code != ACCEPTED)
                 DIE("entry %zu of the city: %s %s\n", p->next, refusal_text(outcome.code)->code, outcome.detail);
         if (p->fold.seq != entry.seq)
@@ -127,8 +128,8 @@ static void add_trust_head(struct pipeline *p)
         Shuyi__V1__TrustHeadBody head = SHUYI__V1__TRUST_HEAD_BODY__INIT;
         const struct claim *claim;
 
-        MUST(exchange_trust_head_body(store_state(p->b.store), p->arena, &head));
-        claim = system_make(&signer, p->arena, KIND_TRUST_HEAD, &head.base, p->fold.accepted_at);
+        MUST(exchange_trust_head_body(store_state(p->b.store), p->arena[1], &head));
+        claim = system_make(&signer, p->arena[1], KIND_TRUST_HEAD, &head.base, p->fold.accepted_at);
         add_claim(p, claim, 0, NULL);
         p->fold.trust_moved = false;
 }
@@ -136,7 +137,7 @@ static void add_trust_head(struct pipeline *p)
 static void close_group(struct pipeline *p, uint64_t first)
 {
         struct checkpoint c = { p->b.origin, p->fold.frontier.size, merkle_root(&p->fold.frontier) };
-        const char *note = checkpoint_sign(p->arena, &c, secret_peek(p->b.log_keys.sign), p->b.log_keys.sign_key);
+        const char *note = checkpoint_sign(p->arena[1], &c, secret_peek(p->b.log_keys.sign), p->b.log_keys.sign_key);
         struct segment_batch *filled = p->batch[1];
 
         MUST(segment_batch_add_head(filled, p->fold.epoch, p->fold.seq, bytes_str(note)));
@@ -157,14 +158,14 @@ static bool make_group(struct pipeline *p, struct city *c)
                 MUST(store_begin(p->b.store));
         MUST(store_group_begin(p->b.store));
         segment_batch_reset(p->batch[1]);
-        arena_reset(p->arena);
+        arena_reset(p->arena[1]);
         while (want > 0 && p->next < c->log_n) {
                 const struct city_entry *e = &c->log[p->next++];
                 const struct claim *claim;
 
                 if (e->link == 0)
                         continue;
-                if (envelope_parse(p->arena, e->wire, &claim) != ACCEPTED)
+                if (envelope_parse(p->arena[1], e->wire, &claim) != ACCEPTED)
                         DIE("an envelope of the city does not parse\n");
                 add_claim(p, claim, e->accepted_at, e);
                 want--;
@@ -202,9 +203,12 @@ static void land(struct pipeline *p)
 static void launch(struct pipeline *p)
 {
         struct segment_batch *filled = p->batch[1];
+        struct arena *a = p->arena[1];
 
         p->batch[1] = p->batch[0];
         p->batch[0] = filled;
+        p->arena[1] = p->arena[0];
+        p->arena[0] = a;
         p->in_flight = p->fold.seq;
 }
 
@@ -287,12 +291,12 @@ static void found(const char *root, struct disk *d)
 
 static void run(struct disk *d, const char *root, uint64_t *random)
 {
-        struct pipeline p = { .disk = d, .random = random, .arena = arena_new(64u << 20) };
+        struct pipeline p = { .disk = d, .random = random, };
 
         memset(is_end, 0, sizeof(is_end));
         found(root, d);
         for (unsigned i = 0; i < 2; i++)
-                p.batch[i] = segment_batch_new(SEGMENT_BYTES);
+                p.batch[i] = segment_batch_new(SEGMENT_BYTES), p.arena[i] = arena_new(64u << 20);
         start(&p, root);
         while (make_group(&p, market->c)) {
                 write_flying(&p);
@@ -307,8 +311,7 @@ static void run(struct disk *d, const char *root, uint64_t *random)
         }
         stop(&p);
         for (unsigned i = 0; i < 2; i++)
-                segment_batch_free(p.batch[i]);
-        arena_free(p.arena);
+                segment_batch_free(p.batch[i]), arena_free(p.arena[i]);
 }
 
 /* ---- an image ---- */

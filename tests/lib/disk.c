@@ -339,6 +339,17 @@ ssize_t noted_write(int fd, const void *p, size_t n)
         return done;
 }
 
+static void note_gathered(int fd, const struct iovec *v, int n, size_t done, uint64_t offset)
+{
+        for (int i = 0; i < n && done > 0; i++) {
+                size_t part = v[i].iov_len < done ? v[i].iov_len : done;
+
+                note_write(recording, fd, v[i].iov_base, part, offset);
+                offset += part;
+                done -= part;
+        }
+}
+
 ssize_t noted_writev(int fd, const struct iovec *v, int n) __asm__("writev");
 ssize_t noted_writev(int fd, const struct iovec *v, int n)
 {
@@ -346,21 +357,25 @@ ssize_t noted_writev(int fd, const struct iovec *v, int n)
 
         pthread_mutex_lock(&lock);
         done = syscall(SYS_writev, fd, v, n);
-        if (done > 0 && is_ours(fd)) {
-                uint64_t offset = (uint64_t)(lseek(fd, 0, SEEK_CUR) - done);
-                size_t left = (size_t)done;
-
-                for (int i = 0; i < n && left > 0; i++) {
-                        size_t part = v[i].iov_len < left ? v[i].iov_len : left;
-
-                        note_write(recording, fd, v[i].iov_base, part, offset);
-                        offset += part;
-                        left -= part;
-                }
-        }
+        if (done > 0 && is_ours(fd))
+                note_gathered(fd, v, n, (size_t)done, (uint64_t)(lseek(fd, 0, SEEK_CUR) - done));
         pthread_mutex_unlock(&lock);
         return done;
 }
+
+ssize_t noted_pwritev(int fd, const struct iovec *v, int n, int64_t offset) __asm__("pwritev");
+ssize_t noted_pwritev(int fd, const struct iovec *v, int n, int64_t offset)
+{
+        ssize_t done;
+
+        pthread_mutex_lock(&lock);
+        done = syscall(SYS_pwritev, fd, v, n, offset, 0);
+        if (done > 0 && is_ours(fd))
+                note_gathered(fd, v, n, (size_t)done, (uint64_t)offset);
+        pthread_mutex_unlock(&lock);
+        return done;
+}
+ssize_t noted_pwritev64(int fd, const struct iovec *v, int n, int64_t offset) __asm__("pwritev64") __attribute__((alias("pwritev")));
 
 static int note_size(int fd, int r, uint64_t size, bool grow_only)
 {
