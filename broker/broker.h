@@ -53,7 +53,7 @@ struct broker {
         pthread_mutex_t checkpoint_lock;        /* guards `note` */
         char *note;
         struct published *published;    /* has a lock of its own */
-        struct tiles *tiles;            /* written by the tiles thread */
+        struct tiles *tiles;            /* written by the publish thread */
 };
 
 /* A fault of ours that leaves no way on: logged, and the process ends at once; what was acknowledged is on disk. */
@@ -72,6 +72,7 @@ struct sync;
 struct deliver;
 struct reads;
 struct observe;
+struct publish;
 struct timer;
 
 int verify_start(struct broker *b, struct verify **ret);
@@ -93,6 +94,9 @@ void deliver_stop(struct deliver *d);
 
 int reads_start(struct broker *b, struct reads **ret);
 void reads_stop(struct reads *r);
+
+int publish_start(struct broker *b, struct publish **ret);     /* makes b->tiles */
+void publish_stop(struct publish *p);
 
 int front_start(struct broker *b, struct verify *v, struct front **ret);
 void front_drain(struct front *f);              /* no more PUTs; sessions are told BYE */

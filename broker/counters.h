@@ -31,6 +31,10 @@
         X(M_SYNCED, "shuyi_log_synced_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry on disk.", NULL, NULL) \
         X(M_COMMITTED, "shuyi_state_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry in the committed state.", NULL, NULL) \
         X(M_TRUST, "shuyi_trust_sequence", METRIC_GAUGE, METRIC_COUNT, "Last trust record.", NULL, NULL) \
+        X(M_TILES, "shuyi_tiles_leaves", METRIC_GAUGE, METRIC_COUNT, "Entries of which proofs can be made.", NULL, NULL) \
+        X(M_PUBLISHED, "shuyi_published_size", METRIC_GAUGE, METRIC_COUNT, "Size of the newest published head.", NULL, NULL) \
+        X(M_TILES_MENDED, "shuyi_tiles_mended_total", METRIC_COUNTER, METRIC_COUNT, "Tiles found wrong and derived again.", NULL, NULL) \
+        X(M_TILES_LOST, "shuyi_tiles_lost_total", METRIC_COUNTER, METRIC_COUNT, "Times a tile was found wrong with nothing left to derive it from.", NULL, NULL) \
         X(M_DEPTH, "shuyi_queue_items", METRIC_GAUGE, METRIC_COUNT, "Items waiting, by queue.", "queue", counters_queue) \
         X(M_HOT_BYTES, "shuyi_hot_bytes", METRIC_GAUGE, METRIC_BYTES, "Entries kept in memory for delivery.", NULL, NULL) \
         X(M_SPACE, "shuyi_space_used_ratio", METRIC_GAUGE, METRIC_RATIO, "Disk used.", NULL, NULL) \

@@ -37,6 +37,7 @@ struct threads {
         struct sync *sync;
         struct sequence *sequence;
         struct verify *verify;
+        struct publish *publish;
         struct reads *reads;
         struct front *front;
         struct timer *timer;
@@ -93,6 +94,7 @@ static void free_question(void *item)
 
 static void fini_broker(struct broker *b)
 {
+        tiles_close(b->tiles);
         recover_close(b);
         work_queue_fini(&b->work, free_work);
         group_queue_fini(&b->groups, NULL);
@@ -122,6 +124,8 @@ static int start_threads(struct broker *b, struct threads *t, bool crashed)
                 r = sequence_start(b, &from, &t->sequence);
         if (r == 0)
                 r = verify_start(b, &t->verify);
+        if (r == 0)
+                r = publish_start(b, &t->publish);
         if (r == 0)
                 r = reads_start(b, &t->reads);
         if (r == 0)
@@ -155,6 +159,7 @@ static void stop_threads(struct broker *b, struct threads *t)
         sync_stop(t->sync);
         deliver_stop(t->deliver);
         reads_stop(t->reads);
+        publish_stop(t->publish);
         front_stop(t->front);
 }
 

@@ -8,38 +8,48 @@
 #pragma once
 #include "common/merkle.h"
 
-#define TILES_LEVELS 6                          /* 2^48 leaves; what tlog-tiles allows */
+#define TILES_LEVELS 6                          /* 2^48 leaves */
 #define TILES_WIDTH 256
 #define TILES_BYTES (TILES_WIDTH * DIGEST_BYTES)
 
 struct tiles;
 struct tiles_reader;
 
-/* Where leaf hashes come from: up to n from `first` on (from 0).  Their number, less only where the rest is not kept; or a
- * fault.  Called by the writer alone. */
+/* Where leaf hashes come from: the n from `first` on (from 0).  1; 0: not all of them are kept; or a fault.  Called by the
+ * writer alone. */
 typedef int (*tiles_leaves)(void *ctx, uint64_t first, unsigned n, struct digest *ret);
 
 /* Opens or makes `dir`; what a crash left half written is completed.  *ret becomes the caller's.  A fault. */
 int tiles_open(const char *dir, tiles_leaves leaves, void *ctx, struct tiles **ret);
 void tiles_close(struct tiles *t);              /* no reader may be left; NULL is fine */
-uint64_t tiles_size(const struct tiles *t);     /* any thread: proofs up to it can be made */
+/* Proofs up to it can be made; 0 until the first tiles_agree of a run.  Any thread. */
+uint64_t tiles_size(const struct tiles *t);
 
 /* ---- the writer: one thread ---- */
 
-/* Appends until the tree has `size` leaves.  0 or a fault. */
+uint64_t tiles_written(const struct tiles *t);  /* leaves in the files, agreed or not */
+/* Before the first tiles_agree: forgets all leaves from `size` on.  0 or a fault. */
+int tiles_cut(struct tiles *t, uint64_t size);
+/* Appends until the tree has `size` leaves.  0; -ENODATA: a leaf is not kept; -ECANCELED after tiles_cancel; or a fault. */
 int tiles_extend(struct tiles *t, uint64_t size);
-/* Is the tree of the first f->size leaves (at most tiles_size) the one whose frontier this is?  If not, every hash is derived
- * again and what differs is mended.  0; -EBADMSG: it cannot be mended from what is kept; or a fault. */
-int tiles_agree(struct tiles *t, const struct merkle_frontier *f);
-/* Mends what readers found, then looks at the next `n` full tiles in turn, going round for ever.  0 or a fault. */
+/* Is the tree of the first `size` leaves (at most tiles_written) the one of that root?  If not, every hash is derived again
+ * and what differs is mended and named.  0; -EBADMSG: it cannot be mended from what is kept; or a fault. */
+int tiles_agree(struct tiles *t, uint64_t size, const struct digest *root);
+/* Mends what readers found, compares the right edge in memory with the files, and checks the next full tiles in turn: `n`,
+ * or what is left of this round; then it begins anew.  0 or a fault. */
 int tiles_scrub(struct tiles *t, unsigned n);
-/* All that was written is on disk: before the rows that it was made from go.  Any thread. */
-int tiles_sync(struct tiles *t);
-/* Has a reader asked for something to be mended?  The writer may wait here, at most timeout_ms. */
+/* Waits until a reader has found damage, at most timeout_ms. */
 bool tiles_wait_damage(struct tiles *t, int timeout_ms);
 
-struct tiles_counts { uint64_t mended, lost; };         /* tiles written again; found wrong with nothing to mend from */
-void tiles_counts(const struct tiles *t, struct tiles_counts *ret);     /* any thread */
+/* ---- any thread ---- */
+
+/* All that was written is on disk on return: to be called before the rows that it was made from go, for then these files
+ * are the only keeper of those leaf hashes.  0 or a fault. */
+int tiles_sync(struct tiles *t);
+void tiles_cancel(struct tiles *t);             /* what the writer is at ends soon */
+
+struct tiles_counts { uint64_t mended, lost; };         /* tiles written again; times one was found wrong with nothing to mend from */
+void tiles_counts(const struct tiles *t, struct tiles_counts *ret);
 
 /* ---- readers: any number, each of one thread ---- */
 

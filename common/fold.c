@@ -93,6 +93,19 @@ int fold_outcome_read(struct store_snapshot *p, uint64_t seq, struct fold_outcom
         return r > 0 ? outcome_decode(value, ret) : r;
 }
 
+int fold_leaves_read(struct store_snapshot *p, uint64_t first_seq, unsigned n, struct digest *ret)
+{
+        struct fold_outcome o;
+        int r = 1;
+
+        for (unsigned i = 0; i < n && r > 0; i++) {
+                r = fold_outcome_read(p, first_seq + i, &o);
+                if (r > 0)
+                        ret[i] = o.leaf;
+        }
+        return r;
+}
+
 int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint64_t *ret_seq)
 {
         struct bytes value;
@@ -109,21 +122,35 @@ int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint6
 
 static const struct bytes frontier_key = { (const uint8_t *)"frontier", 8 };
 
+static int decode_frontier(struct bytes value, struct merkle_frontier *ret)
+{
+        memset(ret, 0, sizeof(*ret));
+        if (value.n < 8 || (value.n - 8) % DIGEST_BYTES != 0 || (value.n - 8) / DIGEST_BYTES > MERKLE_DEPTH_MAX)
+                return -EBADMSG;
+        ret->size = get_be64(value.p);
+        memcpy(ret->peak, value.p + 8, value.n - 8);
+        return merkle_peaks(ret) * DIGEST_BYTES == value.n - 8 ? 0 : -EBADMSG;
+}
+
 static int read_frontier(struct fold *f)
 {
         struct bytes value;
-        unsigned peaks;
         int r = store_get(f->store, STORE_META, frontier_key, &value);
 
         memset(&f->frontier, 0, sizeof(f->frontier));
         if (r <= 0)
                 return r < 0 ? r : f->seq == 0 ? 0 : -EBADMSG;
-        if (value.n < 8 || (value.n - 8) % DIGEST_BYTES != 0 || (value.n - 8) / DIGEST_BYTES > MERKLE_DEPTH_MAX)
-                return -EBADMSG;
-        f->frontier.size = get_be64(value.p);
-        memcpy(f->frontier.peak, value.p + 8, value.n - 8);
-        peaks = merkle_peaks(&f->frontier);
-        return f->frontier.size == f->seq && peaks * DIGEST_BYTES == value.n - 8 ? 0 : -EBADMSG;
+        r = decode_frontier(value, &f->frontier);
+        return r == 0 && f->frontier.size != f->seq ? -EBADMSG : r;
+}
+
+int fold_tree_read(struct store_snapshot *p, struct merkle_frontier *ret)
+{
+        struct bytes value;
+        int r = store_snapshot_get(p, STORE_META, frontier_key, &value);
+
+        memset(ret, 0, sizeof(*ret));
+        return r > 0 ? decode_frontier(value, ret) : r;
 }
 
 int fold_save(struct fold *f)

@@ -50,6 +50,10 @@ struct fold_outcome { enum refusal code; struct digest effects, leaf; struct wal
 /* 1, 0, or a fault. */
 int fold_outcome_get(struct store *s, uint64_t seq, struct fold_outcome *ret);
 int fold_outcome_read(struct store_snapshot *p, uint64_t seq, struct fold_outcome *ret);
+/* Leaf hashes of the n entries from `first_seq` on.  1; 0: not all of them are kept; or a fault. */
+int fold_leaves_read(struct store_snapshot *p, uint64_t first_seq, unsigned n, struct digest *ret);
+/* The tree that the snapshot's state has reached.  0 or a fault. */
+int fold_tree_read(struct store_snapshot *p, struct merkle_frontier *ret);
 int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint64_t *ret_seq);
 
 /* Over all rows of the state, in order: equal states, equal digests. */
