@@ -1,5 +1,6 @@
-/* observe: /metrics, /healthz and /readyz on loopback.  Health: the threads turn.  Readiness: named checks, all must hold. */
+/* observe: /metrics, /healthz, /readyz and the log's tree (observe_log.h) on loopback.  Health: the threads turn.  Readiness: named checks, all must hold. */
 #include "broker/broker.h"
+#include "broker/observe_log.h"
 #include "common/http.h"
 #include "common/macro.h"
 #include <errno.h>
@@ -8,7 +9,7 @@
 
 #define STALLED_NS 5000000000ull
 
-struct observe { struct broker *broker; struct verify *verify; struct front *front; struct http_server *server; };
+struct observe { struct broker *broker; struct observe_log log; struct verify *verify; struct front *front; struct http_server *server; };
 
 static bool threads_turn(struct broker *b)
 {
@@ -75,10 +76,27 @@ static void handle_metrics(struct http_request *rq, struct http_reply *reply, vo
         reply->status = reply->body ? 200 : 500;
 }
 
+static void handle_checkpoint(struct http_request *rq, struct http_reply *reply, void *ctx)
+{
+        observe_log_checkpoint(&((struct observe *)ctx)->log, reply);
+}
+
+static void handle_tile(struct http_request *rq, struct http_reply *reply, void *ctx)
+{
+        observe_log_tile(&((struct observe *)ctx)->log, http_path(rq), reply);
+}
+
 static const struct http_route routes[] = {
         { "GET", "/metrics", handle_metrics },
         { "GET", "/healthz", handle_health },
         { "GET", "/readyz", handle_ready },
+        { "GET", "/checkpoint", handle_checkpoint },
+        { "GET", "/tile/{level}/{a}", handle_tile },            /* groups of three digits, and the width of a partial tile */
+        { "GET", "/tile/{level}/{a}/{b}", handle_tile },
+        { "GET", "/tile/{level}/{a}/{b}/{c}", handle_tile },
+        { "GET", "/tile/{level}/{a}/{b}/{c}/{d}", handle_tile },
+        { "GET", "/tile/{level}/{a}/{b}/{c}/{d}/{e}", handle_tile },
+        { "GET", "/tile/{level}/{a}/{b}/{c}/{d}/{e}/{f}", handle_tile },
 };
 
 int observe_start(struct broker *b, struct verify *v, struct front *f, struct observe **ret)
@@ -92,8 +110,11 @@ int observe_start(struct broker *b, struct verify *v, struct front *f, struct ob
         o->broker = b;
         o->verify = v;
         o->front = f;
-        r = http_start(&options, &o->server);
+        r = observe_log_init(&o->log, b);
+        if (r == 0)
+                r = http_start(&options, &o->server);
         if (r < 0) {
+                observe_log_fini(&o->log);
                 free(o);
                 return r;
         }
@@ -111,5 +132,6 @@ void observe_stop(struct observe *o)
         if (!o)
                 return;
         http_stop(o->server);
+        observe_log_fini(&o->log);
         free(o);
 }

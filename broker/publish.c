@@ -3,10 +3,11 @@
  * Never in the way of an acknowledgement: what it reads is committed, what it writes can be derived again.  A fault here is
  * logged and tried again a second later; proofs wait meanwhile, the exchange goes on.  One thread. */
 #include "broker/broker.h"
-#include "broker/fold.h"
+#include "common/fold.h"
 #include "broker/recover.h"
 #include "common/checkpoint.h"
 #include "common/macro.h"
+#include "common/statekeys.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -96,7 +97,7 @@ static int needs_witnesses(struct publish *self)
 
         if (r < 0)
                 return r;
-        anchor = recover_anchor(store_snapshot_state(p), a);
+        anchor = statekeys_anchor(store_snapshot_state(p), a);
         return anchor ? anchor->witness_quorum > 0 : -EBADMSG;
 }
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define TILE_PATIENCE_MS 1000           /* a proof waits so long for a damaged tile to be mended */
+
 struct reads {
         struct broker *broker;
         pthread_t thread;
@@ -11,6 +13,7 @@ struct reads {
         struct arena *arena;
         uint8_t *buffer;
         size_t buffer_bytes;
+        struct tiles_reader *tiles;
         struct question *waiting;       /* for need_seq */
 };
 
@@ -94,6 +97,12 @@ static int dispatch(struct reading *r)
                 return reads_status(r);
         case READ_AUDIT:
                 return reads_audit(r);
+        case READ_CHECKPOINT:
+                return reads_checkpoint(r);
+        case READ_PROOF:
+                return reads_proof(r);
+        case READ_CONSISTENCY:
+                return reads_consistency(r);
         default:
                 return reads_table(r);
         }
@@ -119,7 +128,7 @@ static void answer(struct reads *self, struct question *q)
         if (f < 0)
                 broker_fail("reads.memory", f);
         arena_reset(self->arena);
-        *r = (struct reading){ .broker = self->broker, .question = q, .arena = self->arena, .buffer = &self->buffer, .buffer_bytes = &self->buffer_bytes };
+        *r = (struct reading){ .broker = self->broker, .question = q, .arena = self->arena, .buffer = &self->buffer, .buffer_bytes = &self->buffer_bytes, .tiles = self->tiles };
         shuyi__v1__page__init(&r->page);
         r->page.rows = r->rows;
         r->limit = q->read->limit == 0 ? 100 : q->read->limit < PAGE_ROWS_MAX ? q->read->limit : PAGE_ROWS_MAX;
@@ -238,8 +247,10 @@ int reads_start(struct broker *b, struct reads **ret)
         self->broker = b;
         self->counts = metrics_block_new(b->metrics);
         self->arena = arena_new(32u << 20);
-        r = self->arena ? -pthread_create(&self->thread, NULL, run, self) : -ENOMEM;
+        self->tiles = tiles_reader_new(b->tiles, TILE_PATIENCE_MS);
+        r = self->arena && self->tiles ? -pthread_create(&self->thread, NULL, run, self) : -ENOMEM;
         if (r < 0) {
+                tiles_reader_free(self->tiles);
                 arena_free(self->arena);
                 free(self);
                 return r;
@@ -258,6 +269,7 @@ void reads_stop(struct reads *self)
                 next = q->next;
                 question_free(q);
         }
+        tiles_reader_free(self->tiles);
         arena_free(self->arena);
         free(self->buffer);
         free(self);

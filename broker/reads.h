@@ -20,6 +20,7 @@ struct reading {
         bool auditor;                   /* Read.query is signed by an AUDIT_OFFICER */
         uint8_t **buffer;               /* for entries read from segments */
         size_t *buffer_bytes;
+        struct tiles_reader *tiles;
         /* the page */
         Shuyi__V1__Page page;
         ProtobufCBinaryData rows[PAGE_ROWS_MAX];
@@ -39,3 +40,6 @@ int reads_table(struct reading *r);
 int reads_entry(struct reading *r);
 int reads_status(struct reading *r);
 int reads_audit(struct reading *r);
+int reads_checkpoint(struct reading *r);
+int reads_proof(struct reading *r);
+int reads_consistency(struct reading *r);

@@ -53,10 +53,11 @@ void tiles_counts(const struct tiles *t, struct tiles_counts *ret);
 
 /* ---- readers: any number, each of one thread ---- */
 
-struct tiles_reader *tiles_reader_new(struct tiles *t);         /* NULL: no memory */
+/* `patience_ms`: how long a reader that meets a damaged tile waits for the writer to mend it.  NULL: no memory. */
+struct tiles_reader *tiles_reader_new(struct tiles *t, unsigned patience_ms);
 void tiles_reader_free(struct tiles_reader *r);                 /* NULL is fine */
 /* For merkle_prove_inclusion, merkle_prove_consistency, merkle_source_root, up to tiles_size.  Borrows `r`.  Its faults:
- * -ERANGE above the size, -EAGAIN: damaged, and not mended within a second. */
+ * -ERANGE above the size, -EAGAIN: damaged, and not mended yet. */
 struct merkle_source tiles_source(struct tiles_reader *r);
 /* The first `width` hashes (1 to 256) of tile `n` of `level`, TILES_BYTES at most, checked where the tile is full.  The same
  * faults. */

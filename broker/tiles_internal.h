@@ -48,5 +48,5 @@ int tiles_pwrite(const struct tiles *t, unsigned level, uint64_t first, unsigned
 int tiles_mend(struct tiles *t, struct tiles_place at);
 /* All tiles. */
 int tiles_mend_all(struct tiles *t);
-/* A reader found a full tile that is not what the level above says: asks the writer, and waits a second at most. */
-void tiles_report(struct tiles *t, struct tiles_place at);
+/* A reader found a full tile that is not what the level above says: asks the writer, and waits so long at most. */
+void tiles_report(struct tiles *t, struct tiles_place at, unsigned patience_ms);

@@ -281,9 +281,9 @@ bool tiles_wait_damage(struct tiles *t, int timeout_ms)
         return found;
 }
 
-void tiles_report(struct tiles *t, struct tiles_place at)
+void tiles_report(struct tiles *t, struct tiles_place at, unsigned patience_ms)
 {
-        struct timespec until = later(1000);
+        struct timespec until = later((int)patience_ms);
         uint64_t round;
         int r = 0;
 
@@ -292,7 +292,7 @@ void tiles_report(struct tiles *t, struct tiles_place at)
                 t->damage[t->damage_n++] = at;
         round = t->rounds;
         pthread_cond_signal(&t->found);
-        while (t->rounds == round && r == 0)
+        while (patience_ms > 0 && t->rounds == round && r == 0)
                 r = pthread_cond_timedwait(&t->served, &t->lock, &until);
         pthread_mutex_unlock(&t->lock);
 }

@@ -10,14 +10,16 @@
 /* node[256 + i] is hash i of the tile, node[k] the parent of node[2 k] and node[2 k + 1], node[1] the root. */
 struct cached { unsigned width; uint64_t n, mended; struct digest node[2 * TILES_WIDTH]; };
 
-struct tiles_reader { struct tiles *tiles; struct cached *level[TILES_LEVELS]; };
+struct tiles_reader { struct tiles *tiles; unsigned patience_ms; struct cached *level[TILES_LEVELS]; };
 
-struct tiles_reader *tiles_reader_new(struct tiles *t)
+struct tiles_reader *tiles_reader_new(struct tiles *t, unsigned patience_ms)
 {
         struct tiles_reader *r = calloc(1, sizeof(*r));
 
-        if (r)
+        if (r) {
                 r->tiles = t;
+                r->patience_ms = patience_ms;
+        }
         return r;
 }
 
@@ -71,8 +73,9 @@ static int load_full(struct tiles *t, unsigned level, struct cached *c)
         return digest_equal(&c->node[1], &above) ? 0 : -EBADMSG;
 }
 
-static int load(struct tiles *t, unsigned level, struct cached *c)
+static int load(struct tiles_reader *reader, unsigned level, struct cached *c)
 {
+        struct tiles *t = reader->tiles;
         int r = -EBADMSG;
 
         c->mended = atomic_load(&t->mended);
@@ -85,7 +88,7 @@ static int load(struct tiles *t, unsigned level, struct cached *c)
                 return -ERANGE;
         for (unsigned attempt = 0; attempt < 2 && r == -EBADMSG; attempt++) {
                 if (attempt > 0)
-                        tiles_report(t, (struct tiles_place){ level, c->n });
+                        tiles_report(t, (struct tiles_place){ level, c->n }, reader->patience_ms);
                 c->mended = atomic_load(&t->mended);
                 r = load_full(t, level, c);
         }
@@ -104,7 +107,7 @@ static int find(struct tiles_reader *r, unsigned level, uint64_t n, unsigned wid
                 return -ENOMEM;
         if (c->n != n || c->width < width || c->mended != atomic_load(&r->tiles->mended)) {
                 c->n = n;
-                f = load(r->tiles, level, c);
+                f = load(r, level, c);
         }
         if (f < 0 || c->width < width) {
                 c->width = 0;

@@ -131,7 +131,7 @@ static enum MHD_Result send_reply_allowing(struct http_request *rq, struct http_
         if (status >= 400)
                 rq->server->problems++;
         MHD_add_response_header(response, "Content-Type", reply->type ? reply->type : "application/json");
-        MHD_add_response_header(response, "Cache-Control", "no-store");
+        MHD_add_response_header(response, "Cache-Control", reply->cache ? reply->cache : "no-store");
         MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
         if (reply->retry_after_s > 0) {
                 snprintf(number, sizeof(number), "%u", reply->retry_after_s);

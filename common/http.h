@@ -17,6 +17,7 @@ struct http_deferred;
 struct http_reply {
         unsigned status;                        /* 0 counts as 500 */
         const char *type;                       /* static text; NULL: application/json */
+        const char *cache;                      /* Cache-Control, static text; NULL: no-store */
         char *body;                             /* malloc'ed, given away; may be NULL */
         size_t body_len;
         unsigned retry_after_s;                 /* 0: no such header */

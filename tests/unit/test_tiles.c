@@ -94,7 +94,7 @@ static void flip(const struct place *p, unsigned level, uint64_t hash)
 
 static int prove(struct place *p, uint64_t index, uint64_t size)
 {
-        struct tiles_reader *reader = tiles_reader_new(p->t);
+        struct tiles_reader *reader = tiles_reader_new(p->t, 1000);
         struct merkle_source s = tiles_source(reader);
         struct digest path[MERKLE_PROOF_MAX];
         unsigned n;
@@ -130,7 +130,7 @@ static void test_each_level_is_a_flat_file_of_the_roots_of_full_tiles_below(void
                 for (unsigned level = 0; level < 3; level++)
                         assert_int_equal(hashes_in(p, level), sizes[i] >> (8 * level));
         }
-        reader = tiles_reader_new(p->t);
+        reader = tiles_reader_new(p->t, 1000);
         assert_int_equal(tiles_read(reader, 1, 0, 256, tile), 0);
         for (unsigned i = 0; i < 256; i++) {
                 root = merkle_root_of(leaves + i * 256, 256);
@@ -153,7 +153,7 @@ static void test_each_level_is_a_flat_file_of_the_roots_of_full_tiles_below(void
 static void test_every_entry_of_a_small_log_is_proved_at_every_size(void **state)
 {
         struct place *p = *state;
-        struct tiles_reader *reader = tiles_reader_new(p->t);
+        struct tiles_reader *reader = tiles_reader_new(p->t, 1000);
         struct merkle_source s = tiles_source(reader);
         struct digest path[MERKLE_PROOF_MAX], root;
         unsigned n;
@@ -176,7 +176,7 @@ static void test_every_entry_of_a_small_log_is_proved_at_every_size(void **state
 static void test_proofs_of_a_log_of_three_levels(void **state)
 {
         struct place *p = *state;
-        struct tiles_reader *reader = tiles_reader_new(p->t);
+        struct tiles_reader *reader = tiles_reader_new(p->t, 1000);
         struct merkle_source s = tiles_source(reader);
         struct digest path[MERKLE_PROOF_MAX];
         unsigned n;
