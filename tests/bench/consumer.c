@@ -165,7 +165,7 @@ static void keep_link(struct consumer *c, const struct item *i, uint64_t now)
         struct board *b = c->board;
 
         if (c->kept == c->receipted)
-                c->first_ns = now;
+                c->first_ns = c->party.now.ns;  /* on the clock that sign_due compares with */
         c->kept = i->stream_seq;
         c->acquired[i->stream_seq % PENDING] = times_wall().ms;
         if (i->stream_seq > c->receipted + 1 && c->acquired[i->stream_seq % PENDING] < c->acquired[(i->stream_seq - 1) % PENDING])
