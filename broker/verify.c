@@ -24,12 +24,14 @@ struct worker { struct verify *verify; pthread_t thread; uint64_t number; struct
 struct verify {
         struct broker *broker;
         pthread_mutex_t lock;           /* guards everything below but the workers' threads */
-        pthread_cond_t change;
+        pthread_cond_t work;            /* something waits, or the end */
+        pthread_cond_t room;            /* a number is free again */
         struct line **lines;            /* by link number */
         size_t lines_n;
         struct line *first, *last;      /* links with something waiting, in turn */
         uint64_t next_number;
         unsigned waiting;
+        unsigned stalled;               /* workers that wait for room */
         bool stopping;
         struct worker workers[WORKERS_MAX];
         unsigned workers_n;
@@ -80,7 +82,7 @@ void verify_push(struct verify *v, struct ticket *t)
         if (!l->queued)
                 enqueue_line(v, l);
         v->waiting++;
-        pthread_cond_signal(&v->change);
+        pthread_cond_signal(&v->work);
         pthread_mutex_unlock(&v->lock);
 }
 
@@ -122,9 +124,17 @@ static struct ticket *take(struct verify *v, struct worker *w)
 
         pthread_mutex_lock(&v->lock);
         w->number = UINT64_MAX;
-        pthread_cond_broadcast(&v->change);
-        while (!(v->first && may_number(v)) && !(v->stopping && !v->first))
-                pthread_cond_wait(&v->change, &v->lock);
+        if (v->stalled > 0)
+                pthread_cond_broadcast(&v->room);
+        for (;;) {
+                while (!v->first && !v->stopping)
+                        pthread_cond_wait(&v->work, &v->lock);
+                if (!v->first || may_number(v))
+                        break;
+                v->stalled++;
+                pthread_cond_wait(&v->room, &v->lock);
+                v->stalled--;
+        }
         if (v->first) {
                 l = v->first;
                 v->first = l->next;
@@ -194,7 +204,8 @@ int verify_start(struct broker *b, struct verify **ret)
                 return -ENOMEM;
         v->broker = b;
         pthread_mutex_init(&v->lock, NULL);
-        pthread_cond_init(&v->change, NULL);
+        pthread_cond_init(&v->work, NULL);
+        pthread_cond_init(&v->room, NULL);
         v->workers_n = (unsigned)(wanted > 0 ? wanted : cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : cores);
         for (unsigned i = 0; i < v->workers_n; i++)
                 v->workers[i] = (struct worker){ .verify = v, .number = UINT64_MAX, .counts = metrics_block_new(b->metrics) };
@@ -214,14 +225,15 @@ void verify_stop(struct verify *v)
                 return;
         pthread_mutex_lock(&v->lock);
         v->stopping = true;
-        pthread_cond_broadcast(&v->change);
+        pthread_cond_broadcast(&v->work);
         pthread_mutex_unlock(&v->lock);
         for (unsigned i = 0; i < v->workers_n; i++)
                 pthread_join(v->workers[i].thread, NULL);
         for (size_t i = 0; i < v->lines_n; i++)
                 free(v->lines[i]);
         free(v->lines);
-        pthread_cond_destroy(&v->change);
+        pthread_cond_destroy(&v->work);
+        pthread_cond_destroy(&v->room);
         pthread_mutex_destroy(&v->lock);
         free(v);
 }
