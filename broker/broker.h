@@ -87,6 +87,8 @@ void sequence_stop(struct sequence *s);         /* takes what is there, closes t
 
 int sync_start(struct broker *b, struct sync **ret);
 void sync_stop(struct sync *s);
+/* Does the same for one group at once; only while the thread has none.  Returns the batch, for the next group. */
+struct segment_batch *sync_here(struct broker *b, struct metrics_block *counts, struct group *g);
 
 int deliver_start(struct broker *b, struct deliver **ret);
 void deliver_end_sessions(struct deliver *d);   /* ends all; their HANDOVER rows are with the sequencer on return */

@@ -24,7 +24,7 @@
 #define TREE_PATH_MAX MERKLE_DEPTH_MAX
 
 /* What comes to the sequencer; the first member of each thing that may. */
-enum work_kind { WORK_TICKET, WORK_SYNCED, WORK_HANDOVER, WORK_COMMIT, WORK_STOP };
+enum work_kind { WORK_TICKET, WORK_SYNCED, WORK_HANDOVER, WORK_COMMIT, WORK_COMMIT_SOON, WORK_STOP };
 struct work { enum work_kind kind; };
 QUEUE(work_queue, struct work)
 

@@ -160,13 +160,13 @@ static void answer(struct reads *self, struct question *q)
 
 /* ---- waiting for an entry ---- */
 
-static void ask_commit(struct reads *self)
+static void ask_commit(struct reads *self, enum work_kind when)
 {
         struct work *w = calloc(1, sizeof(*w));
 
         if (!w)
                 return;
-        w->kind = WORK_COMMIT;
+        w->kind = when;
         if (work_queue_push(&self->broker->work, w) < 0)
                 free(w);
 }
@@ -186,8 +186,7 @@ static void take(struct reads *self, struct question *q)
         }
         q->next = self->waiting;
         self->waiting = q;
-        if (hurry)
-                ask_commit(self);
+        ask_commit(self, hurry ? WORK_COMMIT : WORK_COMMIT_SOON);
 }
 
 static void refuse_late(struct reads *self, struct question *q)

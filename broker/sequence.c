@@ -9,8 +9,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define COMMIT_IDLE_NS 20000000ull              /* nothing to do for so long: commit */
-#define COMMIT_MAX_NS 100000000ull              /* at the latest */
+/* The log is the truth, so a late commit costs nothing but a longer tail to apply after a crash; a commit, on the other hand,
+ * is the one thing that an acknowledgement may have to stand behind.  So data are committed by what a restart may cost; what
+ * somebody may look for (an act, a read that waits) soon. */
+#define COMMIT_SOON_IDLE_NS 20000000ull         /* nothing to do for so long */
+#define COMMIT_SOON_NS 100000000ull             /* at the latest */
+#define COMMIT_LAZY_NS 1000000000ull
+#define COMMIT_LAZY_ENTRIES 1024
+#define COMMIT_LAZY_BYTES (8u << 20)
 #define TALLY_NS 1000000000ull
 #define TAKE_MAX 256
 
@@ -71,6 +77,18 @@ static void remember_refusal(struct sequence *s, const struct ticket *t)
                 broker_fail("sequence.decided", r);
 }
 
+static void wish(struct sequence *s, enum commit_wish w)
+{
+        if (w > s->commit_wish)
+                s->commit_wish = w;
+}
+
+/* An act may be looked for by whoever is told of it, and by others. */
+static bool may_be_looked_for(const struct ticket *t)
+{
+        return t->link > 0 && t->seq > 0 && !t->settled_before && t->claim->kind->class == KIND_CONTROL && t->claim->kind->number != KIND_DELIVERY_RECEIPT;
+}
+
 static void handle(struct sequence *s, struct ticket *t)
 {
         sequence_need_group(s);
@@ -99,17 +117,41 @@ static void handle(struct sequence *s, struct ticket *t)
                 clock_guard_state(&s->guard, s->fold.accepted_at, s->mono);
         if (t->link > 0 && t->seq == 0 && t->code != ACCEPTED)
                 remember_refusal(s, t);
+        if (may_be_looked_for(t))
+                wish(s, COMMIT_SOON);
         sequence_count(s, t);
         sequence_group_take(s, t);
 }
 
 /* ---- the state ---- */
 
+static uint64_t until(uint64_t now, uint64_t then)
+{
+        return then > now ? then - now : 0;
+}
+
+static bool tail_is_long(const struct sequence *s)
+{
+        return s->fold.seq - atomic_load(&s->broker->committed) >= COMMIT_LAZY_ENTRIES || s->uncommitted_bytes >= COMMIT_LAZY_BYTES;
+}
+
+/* In how long a commit is due, if nothing comes. */
+static uint64_t commit_due_in(const struct sequence *s)
+{
+        uint64_t age = s->mono.ns - s->dirty_since.ns, idle = s->mono.ns - s->busy_at.ns;
+
+        if (!s->dirty)
+                return UINT64_MAX;
+        if (s->stopping || s->commit_wish == COMMIT_NOW || tail_is_long(s))
+                return 0;
+        if (s->commit_wish == COMMIT_LAZY)
+                return until(age, COMMIT_LAZY_NS);
+        return until(age, COMMIT_SOON_NS) < until(idle, COMMIT_SOON_IDLE_NS) ? until(age, COMMIT_SOON_NS) : until(idle, COMMIT_SOON_IDLE_NS);
+}
+
 static bool commit_due(const struct sequence *s)
 {
-        uint64_t age = s->mono.ns - s->dirty_since.ns;
-
-        return s->dirty && (s->commit_wanted || s->stopping || age >= COMMIT_MAX_NS || s->mono.ns - s->busy_at.ns >= COMMIT_IDLE_NS);
+        return commit_due_in(s) == 0;
 }
 
 static void commit(struct sequence *s)
@@ -132,7 +174,9 @@ static void commit(struct sequence *s)
                 atomic_store(&s->broker->store_permille, room.permille);
                 metrics_set(s->broker->metrics, M_STORE_BYTES, 0, room.file_bytes);
         }
-        s->dirty = s->commit_wanted = false;
+        s->dirty = false;
+        s->commit_wish = COMMIT_LAZY;
+        s->uncommitted_bytes = 0;
         atomic_store(&s->broker->committed, s->fold.seq);
         metrics_set(s->broker->metrics, M_COMMITTED, 0, s->fold.seq);
 }
@@ -142,11 +186,7 @@ static void commit(struct sequence *s)
 static void take_synced(struct sequence *s, struct synced *done)
 {
         s->in_flight = false;
-        s->crowded = s->group && s->group->n > 1;
-        if (!s->spare)
-                s->spare = done->batch;
-        else
-                segment_batch_free(done->batch);
+        sequence_keep_batch(s, done->batch);
         free(done);
 }
 
@@ -164,7 +204,8 @@ static void take_work(struct sequence *s, struct work *w)
                 s->handovers = (struct handover *)w;
                 break;
         case WORK_COMMIT:
-                s->commit_wanted = true;
+        case WORK_COMMIT_SOON:
+                wish(s, w->kind == WORK_COMMIT ? COMMIT_NOW : COMMIT_SOON);
                 free(w);
                 break;
         case WORK_STOP:
@@ -174,11 +215,6 @@ static void take_work(struct sequence *s, struct work *w)
         }
 }
 
-static uint64_t until(uint64_t now, uint64_t then)
-{
-        return then > now ? then - now : 0;
-}
-
 /* How long nothing can happen by itself. */
 static int patience_ms(const struct sequence *s)
 {
@@ -186,11 +222,8 @@ static int patience_ms(const struct sequence *s)
 
         if (s->group && s->group->n > 0 && !s->in_flight)
                 ns = until(now, s->sent.ns + SEQUENCE_GROUP_GAP_NS);
-        if (s->dirty && !s->in_flight) {
-                uint64_t idle = until(now, s->busy_at.ns + COMMIT_IDLE_NS);
-
-                ns = idle < ns ? idle : ns;
-        }
+        if (!s->in_flight && commit_due_in(s) < ns)
+                ns = commit_due_in(s);
         if (s->due.ms != UINT64_MAX && until(s->now.ms, s->due.ms) < 500 && until(s->now.ms, s->due.ms) * 1000000 < ns && s->guard.fault == CLOCK_GOOD)
                 ns = until(s->now.ms, s->due.ms) * 1000000;
         return (int)((ns + 999999) / 1000000);
@@ -277,6 +310,7 @@ static void *run(void *arg)
 
                 take_all(s);
                 watch_clock(s);
+                sequence_watch_load(s);
                 hold = commit_due(s);           /* no more into the state until it is committed */
                 if (!hold || s->stopping) {
                         handle_tickets(s);

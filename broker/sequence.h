@@ -10,6 +10,9 @@
 #include "common/fold.h"
 #include <semaphore.h>
 
+/* What a commit waits for: its time, or somebody. */
+enum commit_wish { COMMIT_LAZY, COMMIT_SOON, COMMIT_NOW };
+
 #define SEQUENCE_GROUP_GAP_NS 4000000ull        /* under load, between syncs: groups grow (LIMITS) */
 
 struct sequence {
@@ -31,11 +34,14 @@ struct sequence {
         size_t group_bytes_max;
         bool short_of_room;             /* the open group may only hold what must never be refused (space.h) */
         bool map_full;                  /* the open group does not fit into the state: it goes back */
-        bool in_flight, crowded;        /* a group is being synced; more came meanwhile */
+        bool in_flight;                 /* a group is being synced */
+        struct { struct mono_time from; unsigned n; size_t bytes; bool heavy; } load;   /* what came in the last milliseconds */
         struct mono_time sent;          /* when the last group went to sync */
 
         struct handover *handovers;     /* to be told */
-        bool dirty, commit_wanted, stopping, clean;
+        bool dirty, stopping, clean;
+        enum commit_wish commit_wish;
+        uint64_t uncommitted_bytes;     /* of the log, since the last commit */
         struct mono_time dirty_since, busy_at;
         struct wall_time due;           /* of the next row that falls due */
         struct mono_time trust_head_at;
@@ -59,6 +65,8 @@ void sequence_send_back(struct sequence *s, struct ticket *t);  /* not taken aft
 void sequence_count(struct sequence *s, const struct ticket *t);
 bool sequence_may_close(const struct sequence *s);
 void sequence_close_group(struct sequence *s);  /* to sync */
+void sequence_watch_load(struct sequence *s);
+void sequence_keep_batch(struct sequence *s, struct segment_batch *b);  /* for the next group */
 void sequence_swap_directory(struct sequence *s);
 struct wall_time sequence_later(struct wall_time a, struct wall_time b);
 

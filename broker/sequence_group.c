@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define HEAVY_TICKETS 8                 /* in SEQUENCE_GROUP_GAP_NS */
+#define HEAVY_BYTES (128u << 10)
+
 /* ---- the open group ---- */
 
 static int open_group(struct sequence *s)
@@ -53,6 +56,8 @@ bool sequence_has_room(const struct sequence *s, size_t wire)
 void sequence_group_take(struct sequence *s, struct ticket *t)
 {
         s->group->tickets[s->group->n++] = t;
+        s->load.n++;
+        s->load.bytes += t->wire.n;
 }
 
 /* ---- stamping and applying ---- */
@@ -265,6 +270,7 @@ static void finish_entries(struct sequence *s, struct group *g)
         if (!s->dirty)
                 s->dirty_since = s->mono;
         s->dirty = true;
+        s->uncommitted_bytes += segment_batch_bytes(g->batch);
         sequence_find_due(s);
 }
 
@@ -282,18 +288,43 @@ void sequence_close_group(struct sequence *s)
                 finish_entries(s, g);
         else
                 store_group_abort(s->broker->store);
-        g->closed = s->mono;
-        s->in_flight = true;
-        s->crowded = false;
-        s->sent = s->mono;
-        if (group_queue_push(&s->broker->groups, g) < 0)
-                broker_fail("sequence.push", -EPIPE);
+        g->closed = s->sent = s->mono;
+        s->load.heavy |= g->n >= HEAVY_TICKETS || segment_batch_bytes(g->batch) >= HEAVY_BYTES;
+        if (s->load.heavy) {
+                s->in_flight = true;
+                if (group_queue_push(&s->broker->groups, g) < 0)
+                        broker_fail("sequence.push", -EPIPE);
+                return;
+        }
+        sequence_keep_batch(s, sync_here(s->broker, s->counts, g));
+        s->mono = times_mono();
 }
 
-/* At once when alone; under load when the group is full (a ticket is left over) or some milliseconds after the last one, so
- * that groups grow. */
+void sequence_keep_batch(struct sequence *s, struct segment_batch *b)
+{
+        if (s->spare)
+                segment_batch_free(b);
+        else
+                s->spare = b;
+}
+
+/* From some thousand envelopes a second on, or tens of megabytes, a sync for each costs more than the wait for the next. */
+void sequence_watch_load(struct sequence *s)
+{
+        uint64_t ns = s->mono.ns - s->load.from.ns;
+
+        if (ns < SEQUENCE_GROUP_GAP_NS)
+                return;
+        s->load.heavy = s->load.n * SEQUENCE_GROUP_GAP_NS >= HEAVY_TICKETS * ns || s->load.bytes * SEQUENCE_GROUP_GAP_NS >= HEAVY_BYTES * ns;
+        s->load.from = s->mono;
+        s->load.n = 0;
+        s->load.bytes = 0;
+}
+
+/* At once while little comes; under load when the group is full (a ticket is left over) or some milliseconds after the last one,
+ * so that groups grow. */
 bool sequence_may_close(const struct sequence *s)
 {
         return s->group && s->group->n > 0 && !s->in_flight &&
-               (!s->crowded || s->stopping || turnstile_peek(&s->turnstile) || s->mono.ns - s->sent.ns >= SEQUENCE_GROUP_GAP_NS);
+               (!s->load.heavy || s->stopping || turnstile_peek(&s->turnstile) || s->mono.ns - s->sent.ns >= SEQUENCE_GROUP_GAP_NS);
 }

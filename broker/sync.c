@@ -1,34 +1,36 @@
-/* sync: makes groups durable, one at a time.
+/* sync: makes groups durable, one at a time: on a thread of its own under load, so that the next group grows meanwhile; on the
+ * sequencer's own when it has nothing else to do, which spares a lone envelope two hand-overs.
  *
  * Nothing of a group leaves before it is on disk: only then it goes to deliver, and the sequencer may commit state up to
  * it.  A write or sync that fails ends the process, and is never tried again: what the kernel dropped then is gone,
  * and only what was acknowledged counts. */
 #include "broker/broker.h"
 #include "common/failpoint.h"
+#include "common/macro.h"
 #include <errno.h>
 #include <stdlib.h>
 
 struct sync { struct broker *broker; pthread_t thread; struct metrics_block *counts; };
 
-static void make_durable(struct sync *s, struct group *g)
+static void make_durable(struct broker *b, struct metrics_block *counts, struct group *g)
 {
         struct mono_time from = times_mono();
         int r;
 
         FAILPOINT("group.before_write");
-        r = segment_write(s->broker->segments, g->batch);
+        r = segment_write(b->segments, g->batch);
         if (r < 0)
                 broker_fail("sync.write", r);
         FAILPOINT("group.after_write");
         FAILPOINT("sync.before_fdatasync");
-        r = segment_sync(s->broker->segments);
+        r = segment_sync(b->segments);
         if (r < 0)
                 broker_fail("sync.sync", r);
         FAILPOINT("sync.after_fdatasync");
-        metrics_observe(s->counts, M_SYNC, 0, times_mono().ns - from.ns);
-        broker_set_checkpoint(s->broker, g->note);
-        atomic_store(&s->broker->synced, g->last_seq);
-        metrics_set(s->broker->metrics, M_SYNCED, 0, g->last_seq);
+        metrics_observe(counts, M_SYNC, 0, times_mono().ns - from.ns);
+        broker_set_checkpoint(b, g->note);
+        atomic_store(&b->synced, g->last_seq);
+        metrics_set(b->metrics, M_SYNCED, 0, g->last_seq);
 }
 
 /* To the sequencer, with the batch for its next group. */
@@ -46,7 +48,7 @@ static void report(struct sync *s, struct group *g)
                 broker_fail("sync.report", -EPIPE);
 }
 
-static void release(struct sync *s, struct group *g)
+static void release(struct broker *b, struct group *g)
 {
         struct news *n = calloc(1, sizeof(*n));
 
@@ -54,8 +56,19 @@ static void release(struct sync *s, struct group *g)
                 broker_fail("sync.memory", -ENOMEM);
         n->kind = NEWS_GROUP;
         n->group = g;
-        if (news_queue_push(&s->broker->news, n) < 0)
+        if (news_queue_push(&b->news, n) < 0)
                 broker_fail("sync.release", -EPIPE);
+}
+
+struct segment_batch *sync_here(struct broker *b, struct metrics_block *counts, struct group *g)
+{
+        struct segment_batch *batch;
+
+        if (g->last_seq > 0)
+                make_durable(b, counts, g);
+        batch = TAKE(g->batch);
+        release(b, g);
+        return batch;
 }
 
 static void *run(void *arg)
@@ -66,9 +79,9 @@ static void *run(void *arg)
         pthread_setname_np(pthread_self(), "sync");
         while (group_queue_take(&s->broker->groups, -1, &g) > 0) {
                 if (g->batch && g->last_seq > 0)
-                        make_durable(s, g);
+                        make_durable(s->broker, s->counts, g);
                 report(s, g);
-                release(s, g);
+                release(s->broker, g);
         }
         return NULL;
 }
