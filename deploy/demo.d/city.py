@@ -127,7 +127,7 @@ class City:
         self.passphrase = self.dir / "passphrase"
         self.passphrase.write_text("a long passphrase for the demo\n")
         self.passphrase.chmod(0o600)
-        self.port, self.http_port, self.processes = free_port(), free_port(), []
+        self.port, self.http_port, self.processes, self.map_bytes = free_port(), free_port(), [], "1GiB"
         self.endpoint = f"tcp://127.0.0.1:{self.port}"
         self.broker_config = self.dir / "broker" / "broker.yaml"
         self.broker = self.add(Process("broker", [self.bin("broker/shuyi-broker"), "--config", self.broker_config], self.dir / "broker" / "broker.log"))
@@ -138,7 +138,7 @@ class City:
     def configure_broker(self, domain, origin, more=""):
         self.broker_config.write_text(
             f"domain: \"{domain}\"\nlog:\n  origin: {origin}\nkeys:\n  broker: broker.key\n  log: log.key\n"
-            f"store:\n  dir: store\n  allow_volatile: true\n  map_bytes: 1GiB\n"
+            f"store:\n  dir: store\n  allow_volatile: true\n  map_bytes: {self.map_bytes}\n"
             f"link:\n  listen: {self.endpoint}\nhttp:\n  listen: tcp://127.0.0.1:{self.http_port}\n{more}")
 
     def add(self, process):

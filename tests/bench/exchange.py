@@ -1,9 +1,10 @@
 """A city of real programs under load, measured beside what the parts cost in the same minute."""
 import os, shutil, signal, subprocess
 
-import crowd, full, model
+import crowd, full, longlog, model
 from city import City, Failed, wait_for
 from foundation import Foundation
+from table import lines
 
 MEMO = {"item_no": 5, "name_cn": "备注", "name_en": "memo", "data_type": "C", "length": 1000, "nullable": True,
         "sensitivity": "PUBLIC", "source_role": "AUTHORITATIVE"}
@@ -22,11 +23,6 @@ class LoadFoundation(Foundation):
 
     def get(self, resource, agent, items="1-5", **more):
         return super().get(resource, agent, items, **more)
-
-
-def lines(text):
-    """name, value, unit: what the programs of this folder print."""
-    return {f[0]: float(f[1]) for f in (line.split("\t") for line in text.splitlines()) if len(f) == 3}
 
 
 def rss_anon_mib(process):
@@ -64,6 +60,7 @@ class Exchange:
 
     def found(self):
         self.city = City(self.build, self.dir / "city")
+        self.city.map_bytes = "32GiB"
         self.foundation = LoadFoundation(self.city)
         self.resource, self.grant = self.foundation.build()
         self.readers = [(self.foundation.health, self.grant)]
@@ -92,6 +89,20 @@ class Exchange:
         for _, grant in self.readers:
             f.wait_live(grant)
         self.stop_agents()
+
+    # ---- a long log ----
+
+    def long_log(self):
+        """The same on ten thousand entries and on ten million, and how soon it is back after a kill."""
+        store = longlog.LongLog(self)
+        store.fill(longlog.SHORT)
+        opened = store.clean_start()
+        short = store.throughput()
+        store.fill(longlog.LONG)
+        self.table.add("clean start on 10 million entries", store.clean_start(), "us", opened)
+        self.table.add("throughput on 10 million entries", store.throughput(), "of ceiling", short)
+        back, tail = store.restart()
+        self.table.add("restart after kill -9 on 10 million entries", back, "us", opened + tail)
 
     # ---- a crowd ----
 
@@ -125,15 +136,21 @@ class Exchange:
 
     # ---- the core alone ----
 
-    def core(self, name, *arguments, readers=1):
+    def core_command(self, *arguments, readers=1):
         f, pid = self.foundation, self.city.broker.process.pid
         subscriptions = [part for agent, grant in self.readers[:readers] for part in (agent.config, grant)]
-        command = [self.build / "tests/bench/core", *arguments, "--seconds", str(self.seconds), "--broker", str(pid), f.civil.config, self.dir, *subscriptions]
+        return [str(a) for a in (self.build / "tests/bench/core", *arguments, "--seconds", self.seconds, "--broker", pid, f.civil.config, self.dir, *subscriptions)]
+
+    def start_core(self, *arguments):
+        return subprocess.Popen(self.core_command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def core(self, name, *arguments, readers=1):
+        pid = self.city.broker.process.pid
         perf = None
         if self.perf:
             perf = subprocess.Popen(["perf", "record", "-q", "-g", "-F", "999", "-o", self.perf / f"{name}.data", "-p", str(pid)])
         try:
-            done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=300)
+            done = subprocess.run(self.core_command(*arguments, readers=readers), capture_output=True, text=True, timeout=300)
         finally:
             if perf:
                 perf.send_signal(signal.SIGINT)

@@ -28,6 +28,11 @@ def number(value, digits):
     return "" if value is None else f"{value:,.{digits}f}"
 
 
+def lines(text):
+    """name, value, unit: what the programs of this folder print."""
+    return {f[0]: float(f[1]) for f in (line.split("\t") for line in text.splitlines()) if len(f) == 3}
+
+
 class Table:
     """In the order in which they are measured.  A figure that fails is a row without a value."""
 
