@@ -82,6 +82,13 @@ static struct bytes open_update(struct consumer *c, const struct claim *claim)
         return bytes_of(plain, n);
 }
 
+/* An epoch named us again after one that did not: the stream goes on for us there. */
+static void rejoin(struct consumer *c, uint64_t stream_seq)
+{
+        c->cursor = c->kept = c->receipted = stream_seq - 1;
+        c->head = (struct digest){ { 0 } };
+}
+
 static void take_link(struct consumer *c, const Shuyi__V1__Parcel *p)
 {
         struct key_source keys = { find_key, c->board };
@@ -90,6 +97,8 @@ static void take_link(struct consumer *c, const Shuyi__V1__Parcel *p)
         enum refusal r;
 
         arena_reset(c->arena);
+        if (p->row.len && p->cursor > c->cursor + 1 && c->kept == c->cursor)
+                rejoin(c, p->cursor);
         r = p->row.len ? envelope_verify_bare(c->arena, wire, &keys, &claim) : envelope_verify(c->arena, wire, &keys, &claim);
         if (r != ACCEPTED || claim->intent->stream_seq != p->cursor || p->cursor != c->cursor + 1)
                 die(c->party.name, "a link that does not verify, or not the next", 0);

@@ -6,7 +6,6 @@
 #include "core.h"
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -26,32 +25,6 @@ static const char usage[] =
         "  --broker PID   count its processor time too\n";
 
 /* ---- shared by both sides ---- */
-
-void samples_add(struct samples *s, double v)
-{
-        if (s->n == s->room) {
-                s->room = s->room ? 2 * s->room : 4096;
-                s->v = realloc(s->v, s->room * sizeof *s->v);
-                if (!s->v)
-                        die("core", "memory", 0);
-        }
-        s->v[s->n++] = v;
-}
-
-static int by_value(const void *a, const void *b)
-{
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-double samples_at(struct samples *s, double quantile)
-{
-        if (s->n == 0)
-                return NAN;
-        qsort(s->v, s->n, sizeof *s->v, by_value);
-        return s->v[(size_t)(quantile * (double)(s->n - 1))];
-}
 
 double process_cpu_us(void)
 {

@@ -4,6 +4,7 @@
  * numbers the stream begins and ends with, and when each envelope was made. */
 #pragma once
 #include "party.h"
+#include "samples.h"
 #include "common/digest.h"
 #include "common/macro.h"
 #include <stdatomic.h>
@@ -53,11 +54,6 @@ struct board {
         struct corner corners[CORE_CONSUMERS_MAX];
         uint64_t made_ns[BOARD_ENVELOPES];      /* by stream_seq - base */
 };
-
-/* Lists of times, in us. */
-struct samples { double *v; size_t n, room; };
-void samples_add(struct samples *s, double v);
-double samples_at(struct samples *s, double quantile);  /* sorts; NAN if empty */
 
 double process_cpu_us(void);
 void core_consume(const struct load *l, struct board *b, unsigned which);       /* a consumer's whole life */

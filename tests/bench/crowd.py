@@ -4,7 +4,7 @@ import concurrent.futures, contextlib, os, subprocess
 from city import Agent, Failed, wait_for
 from foundation import HEALTH
 
-AGENTS, DEAD, HOSTILE = int(os.environ.get("CROWD", 1000)), 50, 50
+AGENTS, DEAD, HOSTILE = 1000, 50, 50
 AT_ONCE = 2 * (os.cpu_count() or 1)
 UP_S = 300
 
@@ -13,15 +13,6 @@ class Crowd:
     def __init__(self, exchange):
         self.x, self.f, self.city = exchange, exchange.foundation, exchange.city
         self.list = exchange.dir / "crowd.list"
-
-    def __enter__(self):
-        """Joining takes the agents of the authority and the department; the department's stops again afterwards, for the load program."""
-        self.f.health.start()
-        wait_for("the department's agent to be linked", self.f.health.linked)
-        return self
-
-    def __exit__(self, *_):
-        self.f.health.stop()
 
     def join_one(self, i):
         f, agent = self.f, Agent(self.city, f"crowd-{i}", HEALTH)
@@ -35,7 +26,6 @@ class Crowd:
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             configs = list(pool.map(self.join_one, range(AGENTS)))
         self.list.write_text("".join(f"{c}\n" for c in configs))
-        self.f.health.stop()
 
     @contextlib.contextmanager
     def connected(self, dead=0, hostile=0):

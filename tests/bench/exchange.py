@@ -71,7 +71,7 @@ class Exchange:
         self.table.add("agent, RssAnon", rss_anon_mib(self.foundation.health), "MiB")
 
     def stop_agents(self):
-        """Their places are taken by the load program; what they held open must be settled first."""
+        """Their places are taken by the load programs, for good (a higher outbox epoch); what they held open must be settled first."""
         wait_for("the sink to have all", lambda: self.foundation.civil.status().get("outbox", {}).get("taken", 0) == 0, 60)
         for agent in [self.foundation.civil] + [agent for agent, _ in self.readers]:
             agent.stop()
@@ -79,16 +79,12 @@ class Exchange:
     def more_readers(self):
         """Further agents with a subscription each, of the same view."""
         f = self.foundation
-        for agent in (f.civil, f.health):
-            agent.start()
-            wait_for(f"{agent.name} to be linked", agent.linked)
         for i in range(1, READERS):
             agent = f.further_agent(f"reader-{i}", f"代理{i}")
             grant = f.get(self.resource, agent)["digest"]
             self.readers.append((agent, grant))
         for _, grant in self.readers:
             f.wait_live(grant)
-        self.stop_agents()
 
     # ---- a long log ----
 
@@ -106,15 +102,17 @@ class Exchange:
 
     # ---- a crowd ----
 
-    def crowd(self):
+    def join_crowd(self):
+        self.crowd = crowd.Crowd(self)
+        self.crowd.join()
+
+    def crowded(self):
         """What a thousand agents cost the broker, and what a hundred bad ones among them cost the others."""
-        with crowd.Crowd(self) as c:
-            c.join()
-            with c.connected():
-                self.table.add("broker, 1,000 agents, RssAnon", rss_anon_mib(self.city.broker), "MiB")
-                good = self.core("crowd-good", "--rate", "500")
-            with c.connected(dead=crowd.DEAD, hostile=crowd.HOSTILE):
-                bad = self.core("crowd-bad", "--rate", "500")
+        with self.crowd.connected():
+            self.table.add("broker, 1,000 agents, RssAnon", rss_anon_mib(self.city.broker), "MiB")
+            good = self.core("crowd-good", "--rate", "500")
+        with self.crowd.connected(dead=crowd.DEAD, hostile=crowd.HOSTILE):
+            bad = self.core("crowd-bad", "--rate", "500")
         self.table.add("delivery p99, 1,000 agents, 100 hostile or dead", bad["delivery_p99"], "us", good["delivery_p99"])
 
     # ---- through the agents ----

@@ -1,11 +1,11 @@
 """One store, short and long: the program `fill` makes the difference, outside of what is timed."""
-import os, subprocess, time
+import subprocess, time
 
 import model
 from city import Failed
 from table import lines
 
-SHORT, LONG = 10_000, int(os.environ.get("LONG_LOG", 10_000_000))
+SHORT, LONG = 10_000, 10_000_000
 TAIL_S = 0.1                    # state is committed so often: what a restart applies again at most
 
 

@@ -40,16 +40,16 @@ class Table:
         self.rows, self.failed, self.skipped = [], [], []
 
     def head(self):
-        print(f"{'figure':<50} {'value':>12} {'unit':<11} {'ceiling':>12} {'ratio':>6}  goal", flush=True)
+        print(f"{'figure':<76} {'value':>12} {'unit':<11} {'ceiling':>12} {'ratio':>6}  goal", flush=True)
 
     def add(self, name, value, unit, against=None):
         ratio = value / against if against else None
         self.rows.append((name, value, unit, against, ratio))
-        print(f"{name:<50} {number(value, 1 if abs(value) >= 10 else 3):>12} {unit:<11} {number(against, 1):>12} {number(ratio, 2):>6}  {self.verdict(name)}".rstrip(), flush=True)
+        print(f"{name:<76} {number(value, 1 if abs(value) >= 10 else 3):>12} {unit:<11} {number(against, 1):>12} {number(ratio, 2):>6}  {self.verdict(name)}".rstrip(), flush=True)
 
     def fail(self, name, why):
         self.failed.append(name)
-        print(f"{name:<50} not measured: {why}", flush=True)
+        print(f"{name:<76} not measured: {why}", flush=True)
 
     def skip(self, name):
         """Not part of a quick run."""
