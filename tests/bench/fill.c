@@ -30,7 +30,7 @@ struct filler {
         struct broker broker;
         struct fold fold;
         struct segment_batch *batch;
-        struct arena *arena, *facts;
+        struct arena *arena, *facts, *kept;     /* of one entry; of all; envelopes of the open group */
         struct side provider, consumer;
         struct digest grant_id, stream_id;
         const Shuyi__V1__GrantRow *grant;
@@ -205,6 +205,7 @@ static void close_group(struct filler *f)
         if (r < 0)
                 die("group", r);
         segment_batch_reset(f->batch);
+        arena_reset(f->kept);
         f->first_of_group = f->fold.seq + 1;
 }
 
@@ -223,8 +224,8 @@ static void add(struct filler *f, struct side *s, uint8_t lane, const struct cla
                 exit(1);
         }
         struct segment_entry e = { .epoch = entry.epoch, .seq = entry.seq, .accepted_at = entry.accepted_at, .link = entry.link, .lane = lane,
-                                   .outbox_epoch = entry.outbox_epoch, .outbox_seq = entry.outbox_seq, .envelope = claim->wire };
-        r = segment_batch_add_entry(f->batch, &e);
+                                   .outbox_epoch = entry.outbox_epoch, .outbox_seq = entry.outbox_seq, .envelope = arena_copy(f->kept, claim->wire) };
+        r = e.envelope.n > 0 ? segment_batch_add_entry(f->batch, &e) : -ENOMEM;
         if (r < 0)
                 die("batch", r);
         if (segment_batch_count(f->batch) >= GROUP)
@@ -289,13 +290,14 @@ int main(int argc, char **argv)
         }
         f.arena = arena_new(32u << 20);
         f.facts = arena_new(16u << 20);
+        f.kept = arena_new(16u << 20);
         f.batch = segment_batch_new(GROUP_BYTES_MAX + (1u << 20));
         r = settings_load(argv[1], &f.broker.config);
         r = r < 0 ? r : recover_open(&f.broker, false);
         r = r < 0 ? r : recover_run(&f.broker, &crashed);
         r = r < 0 ? r : fold_open(&f.fold, f.broker.store, f.broker.domain);
         r = r < 0 ? r : store_group_begin(f.broker.store);
-        if (r < 0 || !f.arena || !f.facts || !f.batch)
+        if (r < 0 || !f.arena || !f.facts || !f.kept || !f.batch)
                 die("the broker's store", r);
         read_facts(&f);
         fill(&f, strtoull(argv[3], NULL, 10));
