@@ -27,6 +27,7 @@ struct broker {
         struct store *store;            /* written by the sequencer alone */
         struct segment_log *segments;
         struct metrics *metrics;
+        struct index *index;            /* what an audit is answered from; set by main */
         struct link_context *links;
         struct keydir_slot *directory;  /* set by the sequencer */
 

@@ -30,6 +30,7 @@
         X(M_SEQ, "shuyi_log_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry made.", NULL, NULL) \
         X(M_SYNCED, "shuyi_log_synced_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry on disk.", NULL, NULL) \
         X(M_COMMITTED, "shuyi_state_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry in the committed state.", NULL, NULL) \
+        X(M_INDEX, "shuyi_search_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry in the search index.", NULL, NULL) \
         X(M_TRUST, "shuyi_trust_sequence", METRIC_GAUGE, METRIC_COUNT, "Last trust record.", NULL, NULL) \
         X(M_TILES, "shuyi_tiles_leaves", METRIC_GAUGE, METRIC_COUNT, "Entries of which proofs can be made.", NULL, NULL) \
         X(M_PUBLISHED, "shuyi_published_size", METRIC_GAUGE, METRIC_COUNT, "Size of the newest published head.", NULL, NULL) \

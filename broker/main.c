@@ -4,6 +4,7 @@
  * that whatever was taken in is durable and answered before the process ends.  SIGTERM and SIGINT drain; SIGHUP reloads. */
 #include "broker/broker.h"
 #include "broker/genesis.h"
+#include "broker/index.h"
 #include "broker/logcheck.h"
 #include "broker/quarantine.h"
 #include "broker/recover.h"
@@ -127,6 +128,8 @@ static int start_threads(struct broker *b, struct threads *t, bool crashed)
         if (r == 0)
                 r = publish_start(b, &t->publish);
         if (r == 0)
+                r = index_start(b, &b->index);
+        if (r == 0)
                 r = reads_start(b, &t->reads);
         if (r == 0)
                 r = timer_start(b, &t->timer);
@@ -160,6 +163,7 @@ static void stop_threads(struct broker *b, struct threads *t)
         deliver_stop(t->deliver);
         reads_stop(t->reads);
         publish_stop(t->publish);
+        index_stop(b->index);
         front_stop(t->front);
 }
 

@@ -1,5 +1,6 @@
 /* reads: see the header.  The thread: takes questions, lets those wait whose entry is not committed yet, sends pages. */
 #include "broker/reads.h"
+#include "broker/index.h"
 #include "common/macro.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -52,40 +53,6 @@ int reading_entry(struct reading *r, uint64_t seq, struct segment_entry *ret)
         return f == -ENOENT ? 0 : f < 0 ? f : 1;
 }
 
-/* ---- who asks ---- */
-
-static bool has_role(const Shuyi__V1__Credential *c, enum role role)
-{
-        for (size_t i = 0; i < c->subject->n_roles; i++)
-                if (c->subject->roles[i] == (uint32_t)role)
-                        return true;
-        return false;
-}
-
-/* Is the query's signature that of an AUDIT_OFFICER of the authority in force, made now and for this very key? */
-static bool is_auditor(struct reading *r)
-{
-        const Shuyi__V1__Read *read = r->question->read;
-        struct digest key = digest_plain(bytes_of(read->key.data, read->key.len));
-        uint64_t now = times_wall().ms;
-        struct keydir *d = keydir_slot_get(r->broker->directory);
-        struct key_source keys = keydir_keys(d);
-        const Shuyi__V1__CredentialRow *row;
-        const Shuyi__V1__Credential *c;
-        const struct claim *claim;
-        enum refusal code = envelope_verify(r->arena, bytes_of(read->query.data, read->query.len), &keys, &claim);
-
-        keydir_unref(d);
-        if (code != ACCEPTED || claim->kind->number != KIND_AUDIT_READ || claim->signers[0].capacity != ROLE_AUDIT_OFFICER)
-                return false;
-        if (claim->intent->created_at > now + SKEW_MS || claim->intent->created_at + SKEW_MS < now ||
-            !bytes_equal(bytes_of(claim->intent->object.data, claim->intent->object.len), bytes_digest(&key)))
-                return false;
-        row = FOLD_ROW(r->state, r->arena, shuyi__v1__credential_row__descriptor, TABLE_CREDENTIAL, bytes_digest(&claim->signers[0].credential));
-        c = row && row->status == STATUS_ACTIVE ? shuyi__v1__credential__unpack(arena_allocator(r->arena), row->credential.len, row->credential.data) : NULL;
-        return c && c->subject && has_role(c, ROLE_AUDIT_OFFICER) && strcmp(c->subject->department, r->broker->authority) == 0 && now < c->not_after;
-}
-
 /* ---- answering ---- */
 
 static int dispatch(struct reading *r)
@@ -103,6 +70,8 @@ static int dispatch(struct reading *r)
                 return reads_proof(r);
         case READ_CONSISTENCY:
                 return reads_consistency(r);
+        case READ_LOG:
+                return reads_log(r);
         default:
                 return reads_table(r);
         }
@@ -139,8 +108,7 @@ static void answer(struct reads *self, struct question *q)
                 meta = fold_meta(r->state, r->arena);
                 r->page.as_of = meta ? meta->seq : 0;
                 if (q->read->query.len > 0) {
-                        r->auditor = is_auditor(r);
-                        if (!r->auditor)
+                        if (!reading_identify(r))
                                 r->page.code = E_ROLE;
                 }
                 if (r->page.code == ACCEPTED)
@@ -171,6 +139,17 @@ static void ask_commit(struct reads *self, enum work_kind when)
                 free(w);
 }
 
+/* Is the question's entry where its answer comes from?  Of an audit that is the index, which is hurried. */
+static bool reached(struct reads *self, const struct question *q)
+{
+        if (q->need_seq > atomic_load(&self->broker->committed))
+                return false;
+        if (q->read->what != READ_AUDIT || q->need_seq <= index_seq(self->broker->index))
+                return true;
+        index_hurry(self->broker->index);
+        return false;
+}
+
 /* An answer holds all that was acknowledged to anybody before the question came, so that who is told of an act finds it,
  * whichever agent asks.  Only a named seq hurries the commit. */
 static void take(struct reads *self, struct question *q)
@@ -180,7 +159,7 @@ static void take(struct reads *self, struct question *q)
 
         if (q->need_seq < synced)
                 q->need_seq = synced;
-        if (q->need_seq <= atomic_load(&self->broker->committed)) {
+        if (reached(self, q)) {
                 answer(self, q);
                 return;
         }
@@ -203,12 +182,12 @@ static void refuse_late(struct reads *self, struct question *q)
 static void look_again(struct reads *self)
 {
         struct question *list = self->waiting, *next;
-        uint64_t committed = atomic_load(&self->broker->committed), now = times_mono().ns;
+        uint64_t now = times_mono().ns;
 
         self->waiting = NULL;
         for (; list; list = next) {
                 next = list->next;
-                if (list->need_seq <= committed) {
+                if (reached(self, list)) {
                         answer(self, list);
                 } else if (now >= list->until.ns) {
                         refuse_late(self, list);

@@ -3,6 +3,7 @@
  * A snapshot is never held across a send or a wait.  What a link may see follows its department (proto/audit.proto). */
 #pragma once
 #include "broker/broker.h"
+#include "common/audit_search.h"
 #include "common/fold.h"
 #include "proto/audit.pb-c.h"
 
@@ -17,7 +18,8 @@ struct reading {
         struct state state;
         struct arena *arena;
         bool authority;                 /* the link is the authority's */
-        bool auditor;                   /* Read.query is signed by an AUDIT_OFFICER */
+        bool auditor;                   /* Read.query is signed by an AUDIT_OFFICER of the authority */
+        struct { bool known; struct audit_scope scope; } asker; /* who signed it, where it is signed */
         uint8_t **buffer;               /* for entries read from segments */
         size_t *buffer_bytes;
         struct tiles_reader *tiles;
@@ -35,6 +37,9 @@ void reading_next(struct reading *r, struct bytes cursor);
 /* An entry of the log, borrowed from *r->buffer until the next one is read.  1, 0, or a fault. */
 int reading_entry(struct reading *r, uint64_t seq, struct segment_entry *ret);
 
+/* Who signed Read.query: sets `asker` and `auditor`.  False: nobody who may ask. */
+bool reading_identify(struct reading *r);
+
 /* ---- one function a kind of question; 0 or a fault; a refusal goes into page.code ---- */
 int reads_table(struct reading *r);
 int reads_entry(struct reading *r);
@@ -43,3 +48,4 @@ int reads_audit(struct reading *r);
 int reads_checkpoint(struct reading *r);
 int reads_proof(struct reading *r);
 int reads_consistency(struct reading *r);
+int reads_log(struct reading *r);

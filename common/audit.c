@@ -53,7 +53,7 @@ static void take_update(const struct audit_sources *s, Shuyi__V1__AcquisitionRow
         ret->filter_digest = i->filter_digest;
         ret->mask_version = i->mask_version;
         ret->update_seq = s->update_seq;
-        ret->payload_digest = data_of(bytes_digest(&s->payload));
+        ret->payload_digest = data_of(s->update->body_digest);
         ret->record_id = data_of(bytes_digest(&s->update->header_digest));
 }
 
@@ -98,19 +98,18 @@ bool audit_expand(const struct audit_sources *s, Shuyi__V1__AcquisitionRow *ret)
         return true;
 }
 
+static bool fits_outcome(const Shuyi__V1__AuditQuery *q, uint32_t nack)
+{
+        if (q->code)
+                return nack == q->code;
+        return q->outcome == 0 || (q->outcome == AUDIT_REFUSED) == (nack != 0);
+}
+
 bool audit_matches(const Shuyi__V1__AuditQuery *q, const Shuyi__V1__AcquisitionRow *row)
 {
         return fits_text(q->department, row->consumer, row->provider) && fits_text(q->resource, row->resource, row->resource) &&
                (q->person.len == 0 || same(q->person, bytes_of(row->user.data, row->user.len)) ||
                 same(q->person, bytes_of(row->approver.data, row->approver.len))) &&
                (q->grant.len == 0 || same(q->grant, bytes_of(row->grant.data, row->grant.len))) &&
-               row->acquired_at >= q->from && (q->to == 0 || row->acquired_at < q->to);
-}
-
-bool audit_grant_matches(const Shuyi__V1__AuditQuery *q, struct bytes grant_id, const Shuyi__V1__GrantRow *grant)
-{
-        return fits_text(q->department, grant->consumer, grant->provider) && fits_text(q->resource, grant->resource, grant->resource) &&
-               (q->person.len == 0 || same(q->person, bytes_of(grant->user.data, grant->user.len)) ||
-                same(q->person, bytes_of(grant->approver.data, grant->approver.len))) &&
-               (q->grant.len == 0 || same(q->grant, grant_id));
+               row->acquired_at >= q->from && (q->to == 0 || row->acquired_at < q->to) && fits_outcome(q, row->nack);
 }

@@ -15,7 +15,6 @@ struct audit_sources {
         const Shuyi__V1__GrantRow *grant;
         struct wall_time requested_at;
         const struct claim *update;             /* kind UPDATE */
-        struct digest payload;                  /* plain digest of its body, the sealed bytes */
         uint64_t update_seq;
         struct wall_time update_at;
         const Shuyi__V1__AudienceRow *row;      /* the consumer's, of the VIEW_EPOCH that the UPDATE names */
@@ -30,5 +29,3 @@ bool audit_expand(const struct audit_sources *s, Shuyi__V1__AcquisitionRow *ret)
 struct wall_time audit_acquired_at(const Shuyi__V1__DeliveryReceiptBody *receipt, uint64_t stream_seq);
 /* Does the row answer the query? */
 bool audit_matches(const Shuyi__V1__AuditQuery *q, const Shuyi__V1__AcquisitionRow *row);
-/* Does the grant, before any receipt is read?  Everything but the times. */
-bool audit_grant_matches(const Shuyi__V1__AuditQuery *q, struct bytes grant_id, const Shuyi__V1__GrantRow *grant);

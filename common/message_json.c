@@ -16,6 +16,8 @@ enum { LIST_kinds = LIST_COUNT, LIST_refusals, LIST_letters, LIST_grades, LIST_c
 static const struct { const char *message, *field; unsigned list; } fields[] = {
         { "AcquisitionRow", "channel", LIST_channel }, { "AcquisitionRow", "method", LIST_share_method },
         { "AcquisitionRow", "medium", LIST_medium }, { "AcquisitionRow", "nack", LIST_refusals },
+        { "ActRow", "kind", LIST_kinds }, { "ActRow", "code", LIST_refusals }, { "ActRow", "capacities", LIST_role },
+        { "AuditQuery", "outcome", LIST_audit_outcome }, { "AuditQuery", "code", LIST_refusals },
         { "AudienceRow", "channel", LIST_channel }, { "AudienceRow", "method", LIST_share_method },
         { "Basis", "level", LIST_basis_level }, { "Busy", "reason", LIST_busy }, { "Bye", "code", LIST_refusals },
         { "ClockRow", "clock", LIST_clock },

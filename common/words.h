@@ -284,6 +284,10 @@
         X(PURGE_BODIES, 1, "BODIES", "数据体") \
         X(PURGE_INPUTS, 2, "INPUTS", "报文")
 
+#define WORDS_AUDIT_OUTCOME(X) /* what an audit read narrows by */ \
+        X(AUDIT_TAKEN, 1, "TAKEN", "已受理") \
+        X(AUDIT_REFUSED, 2, "REFUSED", "被拒绝")
+
 /* Every list, by the name of its enum. */
 #define WORDS_LISTS(L) \
         L(role, WORDS_ROLE) L(subject_kind, WORDS_SUBJECT_KIND) L(dept_class, WORDS_DEPT_CLASS) \
@@ -298,7 +302,8 @@
         L(cat_state, WORDS_CAT_STATE) L(req_state, WORDS_REQ_STATE) L(grant_state, WORDS_GRANT_STATE) \
         L(sub_state, WORDS_SUB_STATE) L(trust_kind, WORDS_TRUST_KIND) L(trust_status, WORDS_TRUST_STATUS) \
         L(clock, WORDS_CLOCK) L(notice, WORDS_NOTICE) L(busy, WORDS_BUSY) L(parcel, WORDS_PARCEL) \
-        L(read, WORDS_READ) L(outage, WORDS_OUTAGE) L(purge, WORDS_PURGE) L(bundle, WORDS_BUNDLE)
+        L(read, WORDS_READ) L(outage, WORDS_OUTAGE) L(purge, WORDS_PURGE) L(bundle, WORDS_BUNDLE) \
+        L(audit_outcome, WORDS_AUDIT_OUTCOME)
 
 #define WORDS_ENUMERATOR(constant, number, word, zh) constant = number,
 #define WORDS_ENUM(name, LIST) enum name { LIST(WORDS_ENUMERATOR) };

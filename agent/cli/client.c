@@ -147,9 +147,9 @@ char *client_hex(struct cli *c, struct bytes b)
         return text;
 }
 
-static json_t *query_json(struct cli *c, const struct client_query *q, const char *after)
+static json_t *query_json(struct cli *c, const struct client_query *q, const char *after, unsigned limit)
 {
-        json_t *body = json_pack("{s:i, s:I, s:i}", "what", (int)q->what, "need_seq", (json_int_t)q->need_seq, "limit", 200);
+        json_t *body = json_pack("{s:i, s:I, s:i}", "what", (int)q->what, "need_seq", (json_int_t)q->need_seq, "limit", (int)limit);
 
         if (q->key.n)
                 json_object_set_new(body, "key", json_string(client_hex(c, q->key)));
@@ -174,26 +174,49 @@ static int read_page(struct cli *c, const json_t *page, int (*row)(struct cli *c
         return 0;
 }
 
+int client_page(struct cli *c, const struct client_query *q, const char *after, unsigned limit, json_t **ret)
+{
+        json_t *answer = NULL;
+        long status;
+        int code;
+
+        if (client_call(c, "POST", "/v1/read", query_json(c, q, after, limit), &status, &answer) < 0)
+                return CLI_FAILED;
+        code = status == 200 ? CLI_OK : client_problem(c, status, answer);
+        if (code != CLI_OK)
+                json_decref(answer);
+        else
+                *ret = answer;
+        return code;
+}
+
+static int refusal_of(const json_t *page)
+{
+        uint32_t refusal = (uint32_t)json_integer_value(json_object_get(page, "code"));
+        const char *detail = json_string_value(json_object_get(page, "detail"));
+
+        if (refusal == ACCEPTED)
+                return CLI_OK;
+        cli_error("%s: %s%s%s", refusal_text(refusal)->code, refusal_text(refusal)->english, detail && *detail ? ": " : "", detail ? detail : "");
+        return CLI_REFUSED;
+}
+
 int client_read(struct cli *c, const struct client_query *q, int (*row)(struct cli *c, struct bytes row, void *ctx), void *ctx)
 {
         const char *after = NULL;
 
         for (;;) {
-                json_t *answer = NULL;
-                long status;
+                json_t *page = NULL;
+                int code = client_page(c, q, after, 200, &page), r = -1;
 
-                if (client_call(c, "POST", "/v1/read", query_json(c, q, after), &status, &answer) < 0)
-                        return CLI_FAILED;
-                int code = status == 200 ? CLI_OK : client_problem(c, status, answer);
-                json_int_t refusal = json_integer_value(json_object_get(answer, "code"));
-                if (code == CLI_OK && refusal != 0) {
-                        cli_error("%s: %s", refusal_text((uint32_t)refusal)->code, refusal_text((uint32_t)refusal)->english);
-                        code = CLI_REFUSED;
-                }
-                const char *next = json_string_value(json_object_get(answer, "next"));
-                int r = code == CLI_OK ? read_page(c, answer, row, ctx) : -1;
+                if (code != CLI_OK)
+                        return code;
+                code = refusal_of(page);
+                const char *next = json_string_value(json_object_get(page, "next"));
+                if (code == CLI_OK)
+                        r = read_page(c, page, row, ctx);
                 after = next && *next ? arena_strdup(c->arena, next) : NULL;
-                json_decref(answer);
+                json_decref(page);
                 if (code != CLI_OK || r != 0 || !after)
                         return code != CLI_OK ? code : r < 0 ? CLI_FAILED : CLI_OK;
         }

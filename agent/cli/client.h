@@ -13,8 +13,11 @@ int client_post_bytes(struct cli *c, const char *path, const char *idempotency_k
  * refusal, else CLI_FAILED. */
 int client_problem(const struct cli *c, long status, const json_t *answer);
 
-/* All rows of a read, page by page: calls `row` with each row's bytes until it answers other than 0.  Answers an exit code. */
 struct client_query { uint32_t what; struct bytes key; uint64_t need_seq; struct bytes signed_query; };
+/* One page behind the cursor `after` (hex; NULL: the first): {rows, next, as_of, code, detail}, the caller's.  An exit code; a
+ * refusal of the center stands in the page. */
+int client_page(struct cli *c, const struct client_query *q, const char *after, unsigned limit, json_t **ret);
+/* All rows of a read, page by page: calls `row` with each row's bytes until it answers other than 0.  Answers an exit code. */
 int client_read(struct cli *c, const struct client_query *q, int (*row)(struct cli *c, struct bytes row, void *ctx), void *ctx);
 
 /* base64 (standard, padded) in the command's arena; NULL when full. */

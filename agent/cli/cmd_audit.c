@@ -1,111 +1,116 @@
-/* cmd_audit: who got what, when, by whose approval, how: the seven facts of ZS 32 for each acquisition. */
-#include "agent/cli/act.h"
+/* cmd_audit: who got what, when, by whose approval, how; and who did what with which outcome. */
+#include "agent/cli/asker.h"
+#include "agent/cli/audit_query.h"
 #include "agent/cli/client.h"
 #include "common/macro.h"
-#include "common/message_json.h"
-#include "common/times.h"
-#include "proto/audit.pb-c.h"
 #include <string.h>
+#include <unistd.h>
 
-static int take(struct cli *c, struct bytes b, void *ctx)
+#define PROGRESS_NS 2000000000ull
+
+/* ---- asking the center ---- */
+
+struct search { const Shuyi__V1__AuditQuery *query; json_t *list; struct mono_time told; };
+
+static void tell_progress(struct search *s)
 {
-        const Shuyi__V1__AcquisitionRow *r = message_parse(c->arena, &shuyi__v1__acquisition_row__descriptor, b);
+        struct mono_time now = times_mono();
 
-        if (!r) {
-                cli_error("a row of the answer is not of the form that this version knows");
-                return -1;
-        }
-        return json_array_append_new(ctx, message_json_print(&r->base));
+        if (!isatty(STDERR_FILENO) || now.ns - s->told.ns < PROGRESS_NS)
+                return;
+        fprintf(stderr, "shuyi: %zu found so far\n", json_array_size(s->list));
+        s->told = now;
 }
 
-static const char *text_of(const json_t *row, const char *name)
+/* Rows of one page.  0, or an exit code after a message. */
+static int take_page(struct cli *c, struct search *s, const json_t *page)
 {
-        const char *text = json_string_value(json_object_get(row, name));
-
-        return text ? text : "";
-}
-
-static void print_rows(const struct cli *c, const json_t *list, FILE *out)
-{
+        uint32_t refusal = (uint32_t)json_integer_value(json_object_get(page, "code"));
+        const char *detail = json_string_value(json_object_get(page, "detail"));
+        const json_t *value;
         size_t i;
-        const json_t *row;
 
-        json_array_foreach(list, i, row) {
-                char at[20];
-                times_format_shanghai((struct wall_time){ (uint64_t)json_integer_value(json_object_get(row, "acquired_at")) }, at);
-                fprintf(out, "%s  %s -> %s\n", at, text_of(row, "provider"), text_of(row, "consumer"));
-                fprintf(out, "  channel   %s\n", text_of(row, "channel"));
-                fprintf(out, "  user      %s %s\n", text_of(row, "user_name"), text_of(row, "user"));
-                fprintf(out, "  approver  %s %s\n", text_of(row, "approver_name"), text_of(row, "approver"));
-                fprintf(out, "  content   %s v%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " records, payload %s\n", text_of(row, "resource"),
-                        json_integer_value(json_object_get(row, "resource_version")), json_integer_value(json_object_get(row, "record_count")),
-                        text_of(row, "payload_digest"));
-                fprintf(out, "  method    %s by %s, for: %s\n", text_of(row, "method"), text_of(row, "medium"), text_of(row, "purpose"));
-                fprintf(out, "  grant     %s, stream link %" JSON_INTEGER_FORMAT "\n\n", text_of(row, "grant"),
-                        json_integer_value(json_object_get(row, "stream_seq")));
+        if (refusal != ACCEPTED) {
+                cli_error("%s: %s%s%s", refusal_text(refusal)->code, refusal_text(refusal)->english, detail && *detail ? ": " : "", detail ? detail : "");
+                return CLI_REFUSED;
         }
-        fprintf(out, "%zu acquisitions\n", json_array_size(list));
+        json_array_foreach(json_object_get(page, "rows"), i, value) {
+                json_t *row = audit_query_row(s->query, client_unbase64(c, json_string_value(value)), c->arena);
+
+                if (!row)
+                        return CLI_FAILED;
+                json_array_append_new(s->list, row);
+        }
+        tell_progress(s);
+        return CLI_OK;
 }
 
-/* The signed question of an AUDIT_OFFICER: covers the query by its digest. */
-static int sign_query(struct cli *c, struct bytes key, struct bytes *ret)
+/* Every page is signed for anew only when the question has grown old; the memory of a page is given back. */
+static int ask(struct cli *c, const struct asker *asker, struct bytes key, struct search *s)
 {
-        _cleanup_(keyfile_fini) struct keyfile file = { 0 };
-        struct digest credential, about = digest_plain(key);
-        struct act act;
-        int code = act_begin(c, KIND_AUDIT_READ, &act);
+        _cleanup_(arena_freep) struct arena *arena = arena_new(16u << 20);
+        struct client_query q = { .what = READ_AUDIT, .key = key };
+        struct cli inner = *c;
+        struct mono_time asked = { 0 };
+        char after[64] = "";
+        int code = arena ? CLI_OK : CLI_FAILED;
+
+        for (bool more = true; more && code == CLI_OK;) {
+                json_t *page = NULL;
+
+                if (!q.signed_query.p || times_mono().ns - asked.ns > 120000000000ull) {
+                        code = asker_sign(c, asker, key, &q.signed_query);
+                        asked = times_mono();
+                }
+                inner.arena = arena;
+                arena_reset(arena);
+                if (code == CLI_OK)
+                        code = client_page(&inner, &q, *after ? after : NULL, 500, &page);
+                if (code != CLI_OK)
+                        break;
+                code = take_page(&inner, s, page);
+                snprintf(after, sizeof(after), "%s", json_string_value(json_object_get(page, "next")) ? json_string_value(json_object_get(page, "next")) : "");
+                more = *after;
+                json_decref(page);
+        }
+        return code;
+}
+
+static int search_center(struct cli *c, const Shuyi__V1__AuditQuery *query, json_t *list)
+{
+        struct search s = { query, list, times_mono() };
+        struct asker asker;
+        int code = asker_open(c, &asker);
 
         if (code != CLI_OK)
                 return code;
-        act.intent.object = (ProtobufCBinaryData){ DIGEST_BYTES, about.b };
-        act.intent.expires_at = act.intent.created_at + 300000;
-        struct bytes wire = envelope_draft(c->arena, &act.intent, (struct bytes){ 0 });
-        if (!wire.p || signer_open(c, cli_option(c, "key"), &file) < 0)
-                return CLI_FAILED;
-        code = act_credential(c, &file, &credential, NULL);
-        if (code == CLI_OK)
-                *ret = envelope_sign(c->arena, wire, &credential, ROLE_AUDIT_OFFICER, secret_peek(file.sign));
+        code = ask(c, &asker, message_pack(c->arena, &query->base), &s);
+        asker_fini(&asker);
         return code;
 }
 
 static int audit_search(struct cli *c)
 {
-        Shuyi__V1__AuditQuery query = SHUYI__V1__AUDIT_QUERY__INIT;
-        struct client_query q = { .what = READ_AUDIT };
+        Shuyi__V1__AuditQuery query;
+        int code = audit_query_read(c, &query);
         json_t *list;
-        int code = CLI_OK;
 
-        if ((cli_option(c, "person") && act_hex(c, cli_option(c, "person"), "--person", ID_BYTES, &query.person) < 0) ||
-            (cli_option(c, "grant") && act_hex(c, cli_option(c, "grant"), "--grant", DIGEST_BYTES, &query.grant) < 0) ||
-            act_day(c, cli_option(c, "from"), &query.from) < 0 || act_day(c, cli_option(c, "until"), &query.to) < 0)
-                return CLI_USAGE;
-        if (cli_option(c, "department"))
-                query.department = (char *)cli_option(c, "department");
-        if (cli_option(c, "resource"))
-                query.resource = (char *)cli_option(c, "resource");
-        q.key = message_pack(c->arena, &query.base);
-        if (cli_option(c, "key"))
-                code = sign_query(c, q.key, &q.signed_query);
         if (code != CLI_OK)
                 return code;
         list = json_array();
-        code = client_read(c, &q, take, list);
+        code = search_center(c, &query, list);
         if (code == CLI_OK)
-                cli_print(c, list, print_rows);
+                cli_print(c, list, audit_query_print);
         else
                 json_decref(list);
         return code;
 }
 
 static const struct cli_option options_search[] = {
-        { "department", "CODE", "consumer or provider", false }, { "person", "ID", "user or approver", false },
-        { "resource", "CODE", "resource code", false }, { "grant", "ID", "grant", false },
-        { "from", "DAY", "acquired from this day on", false }, { "until", "DAY", "and before this day", false },
-        { "key", "FILE", "an AUDIT_OFFICER's key: shows all departments, not only one's own", false },
-        PASSPHRASE_OPTIONS, { NULL, NULL, NULL, false },
+        AUDIT_QUERY_OPTIONS, ASKER_OPTIONS, { NULL, NULL, NULL, false },
 };
 
 const struct cli_command commands_audit[] = {
-        { "audit", "search", "", 0, 0, "acquisitions with the seven facts of ZS 32", options_search, audit_search },
+        { "audit", "search", "", 0, 0, "acquisitions with the seven facts of ZS 32, or acts, as far as one's role may see", options_search, audit_search },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

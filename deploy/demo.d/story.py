@@ -256,7 +256,7 @@ class Story(Foundation):
     def seen(self, grant):
         """Has the whole stream of a grant been receipted?"""
         subscriptions = {r["grant"]: r for r in self.city.shuyi("grant", "subscriptions", agent=self.center)}
-        records = sum(r["record_count"] for r in self.city.shuyi("audit", "search", "--grant", grant, agent=self.health))
+        records = sum(r["record_count"] for r in self.city.shuyi("audit", "search", "--grant", grant, "--key", self.people["health_officer"].key, agent=self.health))
         return subscriptions[grant]["state"] == "LIVE" and records >= self.total // 2
 
     # ---- 7 ----

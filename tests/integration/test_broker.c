@@ -142,13 +142,18 @@ static struct bytes own_query(struct arena *a, const char *resource)
         return message_pack(a, &q.base);
 }
 
-static struct bytes audit_read(struct stage *s, struct bytes key, const struct party *who)
+static struct bytes audit_read_as(struct stage *s, struct bytes key, const struct party *who, enum role role)
 {
         Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
         struct digest d = digest_plain(key);
 
         i.object = (ProtobufCBinaryData){ DIGEST_BYTES, d.b };
-        return city_envelope(s->m->c, &(struct city_act){ .kind = KIND_AUDIT_READ, .intent = &i, .by = { { who, ROLE_AUDIT_OFFICER } } });
+        return city_envelope(s->m->c, &(struct city_act){ .kind = KIND_AUDIT_READ, .intent = &i, .by = { { who, role } } });
+}
+
+static struct bytes audit_read(struct stage *s, struct bytes key, const struct party *who)
+{
+        return audit_read_as(s, key, who, ROLE_AUDIT_OFFICER);
 }
 
 static void test_R_151_acquisitions_show_the_seven_facts(void **state)
@@ -169,7 +174,7 @@ static void test_R_151_acquisitions_show_the_seven_facts(void **state)
         assert_true(stage_tell(s));
         key = own_query(s->m->c->arena, s->resource);
 
-        page = live_read(stage_agent(s, s->m->health_agent), READ_AUDIT, key, s->rows[s->told - 1].seq, (struct bytes){ 0 });
+        page = live_read(stage_agent(s, s->m->health_agent), READ_AUDIT, key, s->rows[s->told - 1].seq, audit_read(s, key, auditor));
         assert_refusal(page->code, ACCEPTED);
         assert_int_equal(page->n_rows, 3);
         row = message_parse(s->m->c->arena, &shuyi__v1__acquisition_row__descriptor, bytes_of(page->rows[0].data, page->rows[0].len));
@@ -185,17 +190,61 @@ static void test_R_151_acquisitions_show_the_seven_facts(void **state)
         assert_int_equal(row->medium, MEDIUM_NETWORK);
         assert_string_equal(row->consumer, CITY_HEALTH);
         assert_string_equal(row->provider, CITY_CIVIL);
+        stage_free(s);
+}
 
-        /* a third department sees none; the authority's link neither, unless an AUDIT_OFFICER signs the question */
-        page = live_read(stage_agent(s, s->m->c->authority_agent), READ_AUDIT, key, 0, (struct bytes){ 0 });
-        assert_int_equal(page->n_rows, 0);
-        page = live_read(stage_agent(s, s->m->c->authority_agent), READ_AUDIT, key, 0, audit_read(s, key, auditor));
-        assert_refusal(page->code, ACCEPTED);
-        assert_int_equal(page->n_rows, 3);
-        page = live_read(stage_agent(s, s->m->c->authority_agent), READ_AUDIT, key, 0, audit_read(s, bytes_str("another question"), auditor));
-        assert_refusal(page->code, E_ROLE);
-        page = live_read(stage_agent(s, s->m->c->authority_agent), READ_AUDIT, key, 0, audit_read(s, key, s->m->c->sec_admin));
-        assert_refusal(page->code, E_ROLE);
+/* Each role of 3.5, over the link that its people use: how many of the three acquisitions, or E_ROLE. */
+static void test_R_154_an_audit_shows_what_the_askers_role_may_see(void **state)
+{
+        struct stage *s = stage_new(program, "");
+        struct market *m;
+        struct party *auditor, *civil_user, *health_head;
+        struct bytes key, other;
+        struct digest head;
+        uint64_t last;
+
+        stage_go_live(s);
+        m = s->m;
+        auditor = city_hire(m->c, CITY_AUTHORITY, "wen", ROLE_AUDIT_OFFICER, 0);
+        civil_user = city_hire(m->c, CITY_CIVIL, "luo", ROLE_USER, 0);
+        health_head = city_hire(m->c, CITY_HEALTH, "tan", ROLE_DEPT_HEAD, 0);
+        for (unsigned i = 0; i < 3; i++)
+                assert_refusal(market_update(m, &s->stream, 5).code, ACCEPTED);
+        head = s->stream.head_digest;
+        assert_refusal(market_send_receipt(m, &s->grant, &s->stream.id, market_receipt(m, 1, s->stream.head, &head)).code, ACCEPTED);
+        assert_true(stage_tell(s));
+        last = s->rows[s->told - 1].seq;
+        key = own_query(m->c->arena, s->resource);
+        other = own_query(m->c->arena, "3074420000001/000099");
+
+        const struct { const struct party *who; enum role as; struct party *over; struct bytes asked, about; int rows; } cases[] = {
+                { auditor, ROLE_AUDIT_OFFICER, m->c->authority_agent, key, key, 3 },
+                { auditor, ROLE_AUDIT_OFFICER, m->health_agent, key, key, 3 },
+                { auditor, ROLE_AUDIT_OFFICER, m->c->authority_agent, other, other, 0 },
+                { auditor, ROLE_AUDIT_OFFICER, m->c->authority_agent, key, other, -1 },         /* signed for another question */
+                { m->health_officer, ROLE_DATA_OFFICER, m->health_agent, key, key, 3 },         /* the consumer's */
+                { m->civil_officer, ROLE_DATA_OFFICER, m->civil_agent, key, key, 3 },           /* the provider's: on its own data */
+                { m->c->officer, ROLE_DATA_OFFICER, m->c->authority_agent, key, key, 0 },       /* of no party */
+                { m->health_officer, ROLE_DATA_OFFICER, m->civil_agent, key, key, -1 },         /* over another's link */
+                { m->health_user, ROLE_USER, m->health_agent, key, key, 3 },
+                { m->health_approver, ROLE_APPROVER, m->health_agent, key, key, 3 },
+                { civil_user, ROLE_USER, m->civil_agent, key, key, 0 },                         /* took no part */
+                { m->health_user, ROLE_DATA_OFFICER, m->health_agent, key, key, -1 },           /* a role not held */
+                { m->health_user, ROLE_AUDIT_OFFICER, m->health_agent, key, key, -1 },
+                { m->c->sec_admin, ROLE_SEC_ADMIN, m->c->authority_agent, key, key, -1 },
+                { m->c->data_operator, ROLE_DATA_OPERATOR, m->c->authority_agent, key, key, -1 },
+                { health_head, ROLE_DEPT_HEAD, m->health_agent, key, key, -1 },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                const Shuyi__V1__Page *page =
+                        live_read(stage_agent(s, cases[i].over), READ_AUDIT, cases[i].asked, last, audit_read_as(s, cases[i].about, cases[i].who, cases[i].as));
+                int got = page->code == ACCEPTED ? (int)page->n_rows : page->code == E_ROLE ? -1 : -2;
+
+                if (got != cases[i].rows)
+                        fail_msg("case %zu: %d, not %d", i, got, cases[i].rows);
+        }
+        assert_refusal(live_read(stage_agent(s, m->health_agent), READ_AUDIT, key, last, (struct bytes){ 0 })->code, E_ROLE);
         stage_free(s);
 }
 
@@ -258,6 +307,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_after_a_receipt_delivery_goes_on_behind_it),
                 cmocka_unit_test(test_every_trust_record_comes_and_the_head_above_is_proved),
                 cmocka_unit_test(test_R_151_acquisitions_show_the_seven_facts),
+                cmocka_unit_test(test_R_154_an_audit_shows_what_the_askers_role_may_see),
                 cmocka_unit_test(test_reads_show_what_the_department_may_see),
                 cmocka_unit_test(test_health_readiness_metrics_and_reload),
         };

@@ -280,7 +280,7 @@ static const Shuyi__V1__Page *look(struct live_agent *a, uint32_t what, struct b
 
 static void test_R_004_a_third_department_sees_nothing_of_two_others(void **state)
 {
-        static const uint32_t whats[] = { READ_FILINGS, READ_MATTERS, READ_REQUESTS, READ_GRANTS, READ_SUBSCRIPTIONS, READ_STREAMS, READ_AUDIT };
+        static const uint32_t whats[] = { READ_FILINGS, READ_MATTERS, READ_REQUESTS, READ_GRANTS, READ_SUBSCRIPTIONS, READ_STREAMS };
         struct hostile *h = hostile_new(program, "");
         struct city *c = h->s->m->c;
         struct live_agent *tax;
@@ -300,6 +300,8 @@ static void test_R_004_a_third_department_sees_nothing_of_two_others(void **stat
         assert_refusal(look(tax, READ_ENTRY, bytes_digest(&h->s->grant))->code, E_NOT_FOUND);
         put_be64(seq, h->s->rows[h->s->told - 2].seq);
         assert_refusal(look(tax, READ_ENTRY, bytes_of(seq, 8))->code, E_NOT_FOUND);
+        assert_refusal(look(tax, READ_AUDIT, (struct bytes){ 0 })->code, E_ROLE);
+        assert_refusal(look(tax, READ_LOG, (struct bytes){ 0 })->code, E_ROLE);
         assert_refusal(live_read(tax, READ_AUDIT, (struct bytes){ 0 }, 0, bytes_str("no envelope"))->code, E_ROLE);
         hostile_free(h);
 }

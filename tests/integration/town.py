@@ -8,7 +8,7 @@ sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
 import tap
 from city import City, wait_for
 from data import ITEMS, divisions, now
-from foundation import CIVIL, HEALTH, Foundation
+from foundation import AUTHORITY, CIVIL, HEALTH, Foundation
 
 BUILD = pathlib.Path(sys.argv[1]).resolve().parents[2]
 FACTS = ("channel", "user", "approver", "resource", "resource_version", "items", "record_count", "payload_digest", "acquired_at", "method", "medium",
@@ -39,6 +39,10 @@ class Town(Foundation):
             rows += page
             after = page[-1]["stream_seq"]
         return rows
+
+    def search(self, agent, nick, *arguments, expect=(0,)):
+        """What one of the town's people is shown."""
+        return self.city.shuyi("audit", "search", "--key", self.people[nick].key, *arguments, agent=agent, expect=expect)
 
     def seq(self):
         return self.city.shuyi("ping", agent=self.center)["center"]["seq"]
@@ -76,22 +80,57 @@ def test_R_153_the_consumers_copy_and_the_centers_agree(t):
     t.wait_received()
     own = {r["stream_seq"]: r for r in t.uses(t.health)}
     center = wait_for("all deliveries in the center's record",
-                      lambda: (rows := t.city.shuyi("audit", "search", "--grant", t.grant, agent=t.health)) and sum(r["record_count"] for r in rows) >= t.pushed and rows)
+                      lambda: (rows := t.search(t.health, "health_officer", "--grant", t.grant)) and sum(r["record_count"] for r in rows) >= t.pushed and rows)
     tap.equal(len(center), len(own))
     for r in center:
         tap.equal({f: own[r["stream_seq"]].get(f) for f in FACTS}, {f: r.get(f) for f in FACTS})
 
 
 def test_R_151_each_acquisition_has_its_seven_facts(t):
-    for r in t.city.shuyi("audit", "search", agent=t.health):
+    for r in t.search(t.health, "health_officer"):
         for fact in ("channel", "user", "approver", "resource", "items", "record_count", "payload_digest", "acquired_at", "method", "medium"):
             tap.equal(bool(r.get(fact)), True, fact)
         tap.equal(r["user"] == r["approver"], False)
 
 
-def test_the_provider_sees_the_uses_of_its_data_and_a_stranger_none(t):
-    tap.equal(len(t.city.shuyi("audit", "search", agent=t.civil)) > 0, True)
-    tap.equal(t.city.shuyi("audit", "search", agent=t.center), [])
+def test_R_154_the_provider_sees_the_uses_of_its_data_and_a_stranger_none(t):
+    tap.equal(len(t.search(t.civil, "civil_officer")) > 0, True)
+    tap.equal(t.search(t.center, "center_officer"), [])
+
+
+def test_R_154_a_search_shows_what_the_role_may_see(t):
+    whole = len(t.search(t.health, "health_officer"))
+    tap.equal([len(t.search(t.health, nick)) for nick in ("user", "approver")], [whole, whole])
+    tap.equal(t.search(t.civil, "civil_approver"), [])                      # took no part
+    for nick in ("sec", "operator"):
+        tap.equal(t.search(t.center, nick, "--as", "SEC_ADMIN" if nick == "sec" else "DATA_OPERATOR", expect=(3,)), {})
+    tap.equal(t.search(t.center, "health_officer", expect=(3,)), {})       # over the link of another department
+    code, out, err = t.city.run([t.city.bin("agent/cli/shuyi"), "audit", "search"], t.health)
+    tap.equal(code, 2)                                                      # unsigned
+
+
+def test_a_search_is_narrowed_by_each_criterion(t):
+    rows = t.search(t.health, "health_officer")
+    for more, n in ((("--person", rows[0]["user"]), len(rows)), (("--person", "00" * 16), 0), (("--resource", t.resource.split("/v")[0]), len(rows)),
+                    (("--resource", "3074420000001/000099"), 0), (("--department", CIVIL), len(rows)), (("--department", AUTHORITY), 0),
+                    (("--outcome", "TAKEN"), len(rows)), (("--outcome", "REFUSED"), 0), (("--from", "2020-01-01"), len(rows)), (("--to", "2020-01-01"), 0),
+                    (("--from", "2090-01-01"), 0), (("--grant", t.grant, "--department", HEALTH, "--outcome", "TAKEN"), len(rows))):
+        tap.equal((more, len(t.search(t.health, "health_officer", *more))), (more, n))
+
+
+def test_acts_are_found_by_outcome_person_and_grant(t):
+    acts = t.search(t.health, "health_officer", "--acts")
+    tap.equal([a["kind"] for a in t.search(t.health, "health_officer", "--acts", "--grant", t.grant)][0], "GET")
+    get = [a for a in acts if a["kind"] == "GET"][0]
+    tap.equal((get["capacities"], get["grant"]), (["USER", "APPROVER"], t.grant))
+    tap.equal(all(HEALTH in (a.get("from"), a.get("to")) or "grant" in a or a["kind"] in ("DEPARTMENT", "ACCEPT") for a in acts), True, acts)
+    mine = t.search(t.health, "user", "--acts")
+    tap.equal(all(get["persons"][0] in a.get("persons", []) for a in mine) and len(mine) > 0, True, mine)
+    before = len(t.search(t.health, "health_officer", "--acts", "--outcome", "REFUSED"))
+    t.city.act(t.health, t.people["approver"], "grant", "suspend", "ab" * 32, "--reason", "MISUSE", expect=(3,))
+    refused = t.search(t.health, "health_officer", "--acts", "--outcome", "REFUSED")
+    tap.equal((len(refused), refused[-1]["kind"]), (before + 1, "GRANT_SUSPEND"))
+    tap.equal(len(t.search(t.health, "health_officer", "--acts", "--outcome", refused[-1]["code"])) >= 1, True)
 
 
 def test_a_sink_moved_away_takes_no_line_with_it(t):

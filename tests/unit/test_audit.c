@@ -50,7 +50,7 @@ static void set(struct scene *c)
         c->receipt.deltas = deltas;
         c->receipt.n_deltas = 3;
         c->update.intent = &c->intent;
-        c->s = (struct audit_sources){ bytes_of(grant_id, 32), &c->grant, { 100 }, &c->update, { { 0 } }, 70, { 950 }, &c->row, 60, &c->receipt, 80 };
+        c->s = (struct audit_sources){ bytes_of(grant_id, 32), &c->grant, { 100 }, &c->update, 70, { 950 }, &c->row, 60, &c->receipt, 80 };
 }
 
 static void test_the_seven_facts_of_ZS_32_are_laid_side_by_side(void **state)
@@ -135,7 +135,6 @@ static void test_a_query_narrows_by_each_of_its_fields(void **state)
         q.from = 1010;
         q.to = 1011;
         assert_true(audit_matches(&q, &r));
-        assert_true(audit_grant_matches(&q, bytes_of(grant_id, 32), &c.grant));
         q.to = 1010;
         assert_false(audit_matches(&q, &r));
         q.to = 0;
@@ -144,13 +143,24 @@ static void test_a_query_narrows_by_each_of_its_fields(void **state)
         q.from = 0;
         q.person = (ProtobufCBinaryData){ 16, other };
         assert_false(audit_matches(&q, &r));
-        assert_false(audit_grant_matches(&q, bytes_of(grant_id, 32), &c.grant));
         q.person = DATA(user);
         q.grant = DATA(other);
         assert_false(audit_matches(&q, &r));
         q.grant = (ProtobufCBinaryData){ 0, NULL };
         q.department = "11442000007334521Q";
-        assert_false(audit_grant_matches(&q, bytes_of(grant_id, 32), &c.grant));
+        assert_false(audit_matches(&q, &r));
+        q.department = "";
+        q.outcome = AUDIT_TAKEN;
+        assert_true(audit_matches(&q, &r));
+        q.outcome = AUDIT_REFUSED;
+        assert_false(audit_matches(&q, &r));
+        r.nack = E_CONTENT;
+        assert_true(audit_matches(&q, &r));
+        q.outcome = 0;
+        q.code = E_CONTENT;
+        assert_true(audit_matches(&q, &r));
+        q.code = E_FORM;
+        assert_false(audit_matches(&q, &r));
 }
 
 static void test_refusals_are_counted_by_link_and_code(void **state)
