@@ -50,6 +50,7 @@ enum refusal envelope_parse(struct arena *a, struct bytes wire, const struct cla
 /* envelope_verify() for an envelope whose body was left out (a VIEW_EPOCH on its way to a consumer, a log without bodies):
  * the body must be absent, so its digest is not compared, and open_body is NULL. */
 enum refusal envelope_verify_bare(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret);
+enum refusal envelope_parse_bare(struct arena *a, struct bytes wire, const struct claim **ret);         /* without signatures */
 /* For a log that may have been kept without the bodies of UPDATEs, which apply never reads: envelope_verify(), or with `keys`
  * NULL envelope_parse(), but of an UPDATE the body may be absent.  Any other envelope must be whole. */
 enum refusal envelope_read_kept(struct arena *a, struct bytes wire, const struct key_source *keys, const struct claim **ret);

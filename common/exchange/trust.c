@@ -8,6 +8,7 @@
 #include "common/exchange/grant_check.h"
 #include "common/exchange/memo.h"
 #include "common/exchange/rows.h"
+#include "common/exchange/signers.h"
 #include "common/exchange/trust_map.h"
 
 #include <errno.h>
@@ -375,6 +376,57 @@ int trust_replica_apply(struct exchange *x, struct state replica, const Shuyi__V
         t->meta->seq = record->seq;
         t->meta->accepted_at = accepted_at.ms;
         return close_replica(t, &ret->effects, &ret->effects_n);
+}
+
+/* ---- acts without records ---- */
+
+int trust_judge(struct exchange *x, struct state replica, const struct claim *claim, const struct claim *related, uint64_t seq,
+                struct wall_time accepted_at, struct arena *a, struct trust_outcome *ret)
+{
+        struct entry entry = { .epoch = 1, .seq = seq, .accepted_at = accepted_at, .claim = claim };
+        struct turn *t = ARENA_NEW(a, struct turn);
+        int r;
+
+        *ret = (struct trust_outcome){ .code = ACCEPTED, .grant = ACCEPTED, .detail = "" };
+        if (!t)
+                return -ENOMEM;
+        r = open_replica(x, replica, &entry, a, t);
+        if (r < 0)
+                return r;
+        if (claim->kind->number == KIND_ACCEPT)
+                ret->code = related ? bring_filing(t, related) : turn_refuse(t, E_NOT_FOUND, "filing");
+        if (ret->code == ACCEPTED)
+                ret->code = apply_again(t);
+        if (ret->code == ACCEPTED && effects_over(t->effects))
+                ret->code = turn_refuse(t, E_BOUND, "");
+        ret->detail = arena_strdup(a, t->detail);
+        if (t->fault < 0 || !ret->detail)
+                return t->fault ? t->fault : -ENOMEM;
+        if (ret->code != ACCEPTED)
+                return 0;
+        t->meta->seq = seq;
+        t->meta->accepted_at = accepted_at.ms;
+        return close_replica(t, &ret->effects, &ret->effects_n);
+}
+
+int trust_judge_signers(struct exchange *x, struct state replica, const struct claim *claim, struct wall_time accepted_at, enum by by,
+                        struct arena *a, enum refusal *ret)
+{
+        struct entry entry = { .epoch = 1, .accepted_at = accepted_at, .claim = claim };
+        struct turn *t = ARENA_NEW(a, struct turn);
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        r = open_replica(x, replica, &entry, a, t);
+        if (r < 0)
+                return r;
+        *ret = signers_resolve(t);
+        if (*ret == ACCEPTED)
+                *ret = signers_check_suspended(t);
+        if (*ret == ACCEPTED)
+                *ret = signers_check(t, by);
+        return t->fault;
 }
 
 /* ---- heads ---- */

@@ -5,7 +5,7 @@
  * records that come out are compared with those that came.  What is not public, or not for this agent, moves only the
  * chain and the map.  Pure; signatures of the claims were verified before (envelope_verify). */
 #pragma once
-#include "common/exchange/exchange.h"
+#include "common/exchange/turn.h"
 #include "proto/log.pb-c.h"
 
 /* The chain after one more record.  `chain` is empty before the first.  {0} when the arena is full. */
@@ -36,6 +36,14 @@ struct trust_outcome {
  * Faults: those of the state, -ENOMEM, -EBADMSG (the replica contradicts itself). */
 int trust_replica_apply(struct exchange *x, struct state replica, const Shuyi__V1__TrustRecord *record, const struct claim *claim,
                         const struct claim *related, struct wall_time accepted_at, struct arena *a, struct trust_outcome *ret);
+
+/* For who holds acts and no records (an evidence bundle): an act of the registry, of the settings, or upon a grant that the replica has, judged
+ * by the same tables; with what it refers to (the filing of an ACCEPT).  The effects move the replica on to `seq`. */
+int trust_judge(struct exchange *x, struct state replica, const struct claim *claim, const struct claim *related, uint64_t seq,
+                struct wall_time accepted_at, struct arena *a, struct trust_outcome *ret);
+/* Only who signed: credentials in force, their capacities and department, and the places that a row by `by` has. */
+int trust_judge_signers(struct exchange *x, struct state replica, const struct claim *claim, struct wall_time accepted_at, enum by by,
+                        struct arena *a, enum refusal *ret);
 
 enum trust_head_state {
         TRUST_HEAD_HOLDS,
