@@ -91,12 +91,7 @@ static const struct http_route routes[] = {
         { "GET", "/healthz", handle_health },
         { "GET", "/readyz", handle_ready },
         { "GET", "/checkpoint", handle_checkpoint },
-        { "GET", "/tile/{level}/{a}", handle_tile },            /* groups of three digits, and the width of a partial tile */
-        { "GET", "/tile/{level}/{a}/{b}", handle_tile },
-        { "GET", "/tile/{level}/{a}/{b}/{c}", handle_tile },
-        { "GET", "/tile/{level}/{a}/{b}/{c}/{d}", handle_tile },
-        { "GET", "/tile/{level}/{a}/{b}/{c}/{d}/{e}", handle_tile },
-        { "GET", "/tile/{level}/{a}/{b}/{c}/{d}/{e}/{f}", handle_tile },
+        { "GET", "/tile/*", handle_tile },
 };
 
 int observe_start(struct broker *b, struct verify *v, struct front *f, struct observe **ret)

@@ -219,13 +219,15 @@ void http_answer(struct http_deferred *d, struct http_reply *reply)
 
 /* -- Routing. -- */
 
-/* Does `path` match the route's?  Segments in braces are taken as parameters. */
+/* Does `path` match the route's?  Segments in braces are taken as parameters; a star at the end takes the rest. */
 static bool match_path(struct http_request *rq, const char *pattern, const char *path)
 {
         rq->param_count = 0;
         while (*pattern == '/' && *path == '/') {
                 size_t want = strcspn(++pattern, "/"), have = strcspn(++path, "/");
 
+                if (strcmp(pattern, "*") == 0)
+                        return *path != '\0';
                 if (want > 2 && pattern[0] == '{' && have > 0) {
                         assert(rq->param_count < PARAMS_MAX);
                         rq->params[rq->param_count++] = (struct param){ pattern + 1, want - 2, (char *)path };

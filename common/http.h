@@ -26,7 +26,7 @@ struct http_reply {
 
 typedef void (*http_handler)(struct http_request *rq, struct http_reply *reply, void *ctx);
 
-/* Path segments in braces match one segment each: "/v1/pushes/{id}". */
+/* Path segments in braces match one segment each: "/v1/pushes/{id}", four at most; a star as the last segment all that follow. */
 struct http_route { const char *method, *path; http_handler handle; };
 
 struct http_options {

@@ -3,7 +3,7 @@
  * The city's log goes on from the entry that was under way, with the number it had.  Afterwards every receipt given
  * before and after the crash stands in the log under its seq. */
 #include "proto/audit.pb-c.h"
-#include "tests/lib/stage.h"
+#include "tests/lib/proofs.h"
 #include "tests/lib/unit.h"
 #include <stdlib.h>
 #include <time.h>
@@ -13,7 +13,7 @@ static const char *program;
 static const struct point { const char *name; } points[] = {
         { "group.before_write:7" }, { "group.after_write:7" }, { "sync.before_fdatasync:9" }, { "sync.after_fdatasync:9" },
         { "state.before_commit:2" }, { "state.after_commit:2" }, { "deliver.before_send:12" }, { "deliver.after_send:12" },
-        { "group.before_write:3" }, { "sync.after_fdatasync:25" },
+        { "group.before_write:3" }, { "sync.after_fdatasync:25" }, { "tiles.after_leaves:2" }, { "tiles.before_upper:1" },
 };
 
 /* Every receipt: the entry with that seq is that envelope, with that code and leaf. */
@@ -61,6 +61,7 @@ static void test_nothing_acknowledged_is_lost_at(void **state)
         live_start(&s->live, NULL);
         assert_true(stage_tell(s));
         receipts_must_hold(s);
+        proofs_must_hold(s, NULL);
         live_parcel(stage_agent(s, s->m->health_agent), PARCEL_LINK, s->stream.head);
         stage_hang_up(s);
         live_stop(&s->live);

@@ -379,6 +379,9 @@ static void make_texts(void)
 
         for (unsigned i = 0; i < ELEMENTS(scopes); i++)
                 seed("scope", scopes[i][0], HEADED(bytes_str(scopes[i][1]), 2, 3, 0, 0));
+        seed("tile_path", "first", bytes_str("0/000"));
+        seed("tile_path", "groups", bytes_str("0/x001/x234/067"));
+        seed("tile_path", "partial", bytes_str("2/x017/255.p/112"));
         seed("base64", "text", bytes_str("QUJDREVGR0g="));
         seed("base64", "utf8", bytes_str("数驿 \xf0\x9f\x93\xae e\xcc\x81"));
         seed_text("times", "date", "2026-02-28");

@@ -323,7 +323,7 @@ void live_shift_clock(struct live *l, const char *library, int64_t ms)
 
 /* ---- HTTP ---- */
 
-int live_get(struct live *l, const char *path, char *ret_body, size_t n)
+int live_fetch(struct live *l, const char *path, const char **ret_head, struct bytes *ret_body)
 {
         struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)l->http_port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
         static char answer[1 << 20];
@@ -343,7 +343,20 @@ int live_get(struct live *l, const char *path, char *ret_body, size_t n)
         close(fd);
         sscanf(answer, "HTTP/1.1 %d", &status);
         body = strstr(answer, "\r\n\r\n");
-        snprintf(ret_body, n, "%s", body ? body + 4 : "");
+        *ret_body = body ? bytes_of(body + 4, (size_t)(answer + at - body - 4)) : (struct bytes){ 0 };
+        if (body)
+                *body = 0;
+        *ret_head = answer;
+        return status;
+}
+
+int live_get(struct live *l, const char *path, char *ret_body, size_t n)
+{
+        const char *head;
+        struct bytes body;
+        int status = live_fetch(l, path, &head, &body);
+
+        snprintf(ret_body, n, "%.*s", (int)body.n, body.n ? (const char *)body.p : "");
         return status;
 }
 

@@ -38,7 +38,9 @@ bool live_wait_death(struct live *l);                           /* of itself: tr
 void live_end(struct live *l);                                  /* stops it if it runs; removes the directory */
 /* The program with other arguments (NULL-ended after --config FILE); its exit status, and what it wrote to stdout. */
 int live_run(struct live *l, const char *first, const char *last, char *ret_out, size_t n);
-/* GET on the broker's HTTP port; the status, and the body. */
+/* GET on the broker's HTTP port; the status, head and body of the answer, which live until the next call. */
+int live_fetch(struct live *l, const char *path, const char **ret_head, struct bytes *ret_body);
+/* The same; the body as text. */
 int live_get(struct live *l, const char *path, char *ret_body, size_t n);
 /* Value of a metric, as `name` or `name{label="x"}`; 0 if it is not there. */
 double live_metric(struct live *l, const char *name);

@@ -39,6 +39,12 @@ static void handle_echo(struct http_request *rq, struct http_reply *reply, void 
         snprintf(reply->location, sizeof(reply->location), "/v1/pushes/7");
 }
 
+static void handle_tree(struct http_request *rq, struct http_reply *reply, void *ctx)
+{
+        http_reply_text(reply, 200, "text/plain", http_path(rq));
+        reply->cache = "max-age=60";
+}
+
 static void handle_peer(struct http_request *rq, struct http_reply *reply, void *ctx)
 {
         uid_t uid;
@@ -81,6 +87,7 @@ static void handle_never(struct http_request *rq, struct http_reply *reply, void
 static const struct http_route routes[] = {
         { "GET", "/v1/status", handle_status },
         { "POST", "/v1/resources/{class}/{seq}/records", handle_echo },
+        { "GET", "/v1/tree/*", handle_tree },
         { "GET", "/v1/peer", handle_peer },
         { "GET", "/v1/refuse", handle_refuse },
         { "GET", "/v1/later", handle_later },
@@ -187,6 +194,10 @@ static const struct exchange exchanges[] = {
         { "a problem of a refusal", "GET /v1/refuse HTTP/1.1\r\n" END, "HTTP/1.1 409 ",
           "{\"type\":\"urn:shuyi:refusal:E_STATE\",\"title\":\"not in this \\\"state\\\"\",\"status\":409,\"code\":\"E_STATE\"}" },
         { "when to come again", "GET /v1/refuse HTTP/1.1\r\n" END, "HTTP/1.1 409 ", "Retry-After: 5" },
+        { "the rest of a path", "GET /v1/tree/a/b/c/d/e/f/g/h HTTP/1.1\r\n" END, "HTTP/1.1 200 ", "\r\n\r\n/v1/tree/a/b/c/d/e/f/g/h" },
+        { "a rest of nothing", "GET /v1/tree/ HTTP/1.1\r\n" END, "HTTP/1.1 404 ", "" },
+        { "no rest", "GET /v1/tree HTTP/1.1\r\n" END, "HTTP/1.1 404 ", "" },
+        { "what caches may keep", "GET /v1/tree/a HTTP/1.1\r\n" END, "HTTP/1.1 200 ", "Cache-Control: max-age=60" },
         { "nothing is kept by caches", "GET /v1/status HTTP/1.1\r\n" END, "HTTP/1.1 200 ", "Cache-Control: no-store" },
 };
 
@@ -202,7 +213,7 @@ static void test_requests_and_their_answers(void **state)
         http_counts(server, &counts);
         assert_int_equal(counts.requests, ELEMENTS(exchanges));
         assert_int_equal(counts.too_large, 1);
-        assert_int_equal(counts.problems, 9);
+        assert_int_equal(counts.problems, 11);
 }
 
 static void test_a_chunked_body_that_grows_too_large_is_told_so_or_cut(void **state)
