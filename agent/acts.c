@@ -224,7 +224,7 @@ int acts_keep(struct agent *ag, struct arena *a, const struct claim *claim, stru
 
 int acts_make(struct agent *ag, struct arena *a, Shuyi__V1__Intent *in, const ProtobufCMessage *body, struct wall_time now, bool remember, struct digest *ret)
 {
-        struct bytes packed = body ? message_pack(a, body) : (struct bytes){ 0 }, wire;
+        struct bytes packed = body ? message_pack(a, body) : (struct bytes){ 0 };
         const struct claim *c;
         uint8_t random[10];
         struct id id;
@@ -237,12 +237,8 @@ int acts_make(struct agent *ag, struct arena *a, Shuyi__V1__Intent *in, const Pr
         in->from = ag->self.department;
         in->created_at = now.ms;
         in->expires_at = now.ms + EXPIRY_MAX_MS;
-        wire = envelope_draft(a, in, packed);
-        if (wire.p)
-                wire = envelope_sign(a, wire, &ag->self.credential, ROLE_AGENT, secret_peek(ag->self.keys.sign));
-        if (!wire.p)
-                return -ENOMEM;
-        if (envelope_parse(a, wire, &c) != ACCEPTED)
+        c = envelope_issue(a, in, packed, &ag->self.credential, ROLE_AGENT, secret_peek(ag->self.keys.sign));
+        if (!c)
                 return arena_failed(a) ? -ENOMEM : -EINVAL;
         *ret = c->header_digest;
         return keep(ag, a, c, now, remember);

@@ -63,17 +63,14 @@ static int secrecy(struct chain *c, Shuyi__V1__Intent *in)
 
 static int finish(struct chain *c, const Shuyi__V1__Intent *in, struct bytes body, Shuyi__Agent__SealedRow *ret)
 {
-        struct bytes wire = envelope_draft(c->arena, in, body);
-        struct digest digest;
+        const struct claim *claim = envelope_issue(c->arena, in, body, c->credential, ROLE_AGENT, secret_peek(c->ag->self.keys.sign));
 
-        if (wire.p)
-                wire = envelope_sign(c->arena, wire, c->credential, ROLE_AGENT, secret_peek(c->ag->self.keys.sign));
-        if (!wire.p || !envelope_header_digest(wire, &digest))
+        if (!claim)
                 return -ENOMEM;
         shuyi__agent__sealed_row__init(ret);
-        ret->envelope = keep_binary(wire);
+        ret->envelope = keep_binary(claim->wire);
         ret->kind = in->kind;
-        ret->digest = keep_copy(c->arena, bytes_digest(&digest));
+        ret->digest = keep_copy(c->arena, bytes_digest(&claim->header_digest));
         ret->stream = in->stream;
         ret->stream_seq = in->stream_seq;
         ret->records = in->record_count;

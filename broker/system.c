@@ -5,8 +5,7 @@
 const struct claim *system_make(const struct system_signer *s, struct arena *a, enum kind_number kind, const ProtobufCMessage *body, struct wall_time now)
 {
         Shuyi__V1__Intent intent = SHUYI__V1__INTENT__INIT;
-        struct bytes packed = { 0 }, wire;
-        const struct claim *claim;
+        struct bytes packed = { 0 };
         uint8_t random[10];
         struct id id;
 
@@ -19,9 +18,5 @@ const struct claim *system_make(const struct system_signer *s, struct arena *a, 
         intent.created_at = now.ms;
         if (body)
                 packed = message_pack(a, body);
-        wire = envelope_draft(a, &intent, packed);
-        if (wire.n == 0)
-                return NULL;
-        wire = envelope_sign(a, wire, &s->credential, ROLE_SYSTEM, s->secret);
-        return wire.n > 0 && envelope_parse(a, wire, &claim) == ACCEPTED ? claim : NULL;
+        return envelope_issue(a, &intent, packed, &s->credential, ROLE_SYSTEM, s->secret);
 }

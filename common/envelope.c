@@ -175,16 +175,20 @@ static bool read_intent(struct arena *a, struct claim *c, struct bytes packed)
         return true;
 }
 
-/* The body is the one that the header names, and of the size and form of its kind. */
-static bool read_body(struct arena *a, struct claim *c, const struct header *h)
+/* The body is the one that the header names. */
+static bool has_body(const struct claim *c, const struct header *h)
 {
         struct digest d;
 
         if (h->body_bytes != c->body.n)
                 return false;
         d = digest_plain(c->body);
-        if (!bytes_equal(bytes_digest(&d), h->body_digest))
-                return false;
+        return bytes_equal(bytes_digest(&d), h->body_digest);
+}
+
+/* It is of the size and form of its kind. */
+static bool read_body(struct arena *a, struct claim *c)
+{
         if (c->kind->class == KIND_CONTROL && c->body.n > CONTROL_BODY_MAX_BYTES)
                 return false;
         if (c->kind->later)
@@ -198,7 +202,7 @@ static bool read_body(struct arena *a, struct claim *c, const struct header *h)
         return c->kind->number == KIND_UPDATE ? c->body.n >= UPDATE_BODY_MIN : c->body.n == 0;
 }
 
-enum form { FORM_WHOLE, FORM_BARE, FORM_KEPT };
+enum form { FORM_WHOLE, FORM_BARE, FORM_KEPT, FORM_OWN };       /* OWN: just made, its digest known to be the body's */
 
 static bool read_claim(struct arena *a, struct bytes wire, enum form form, struct claim *c)
 {
@@ -214,7 +218,7 @@ static bool read_claim(struct arena *a, struct bytes wire, enum form form, struc
                 return c->body.n == 0;
         if (form == FORM_KEPT && c->body.n == 0 && c->kind->number == KIND_UPDATE)
                 return h.body_bytes >= UPDATE_BODY_MIN;
-        return read_body(a, c, &h);
+        return (form == FORM_OWN || has_body(c, &h)) && read_body(a, c);
 }
 
 static bool signer_holds(const struct claim *c, const struct signer *s, const struct key_source *keys)
@@ -272,19 +276,9 @@ enum refusal envelope_read_kept(struct arena *a, struct bytes wire, const struct
 
 /* ---- from an intent to bytes ---- */
 
-static struct bytes pack_envelope(struct arena *a, struct bytes header, struct bytes body)
+static struct bytes pack_header(struct arena *a, const Shuyi__V1__Intent *intent, struct bytes body)
 {
-        Shuyi__V1__Envelope e;
-
-        shuyi__v1__envelope__init(&e);
-        e.header = (ProtobufCBinaryData){ header.n, (uint8_t *)header.p };
-        e.body = (ProtobufCBinaryData){ body.n, (uint8_t *)body.p };
-        return message_pack(a, &e.base);
-}
-
-struct bytes envelope_draft(struct arena *a, const Shuyi__V1__Intent *intent, struct bytes body)
-{
-        struct bytes packed = message_pack(a, &intent->base), header;
+        struct bytes packed = message_pack(a, &intent->base);
         struct digest d = digest_plain(body);
         Shuyi__V1__Header h;
 
@@ -294,8 +288,56 @@ struct bytes envelope_draft(struct arena *a, const Shuyi__V1__Intent *intent, st
         h.intent = (ProtobufCBinaryData){ packed.n, (uint8_t *)packed.p };
         h.body_digest = (ProtobufCBinaryData){ DIGEST_BYTES, d.b };
         h.body_bytes = (uint32_t)body.n;
-        header = message_pack(a, &h.base);
-        return header.p ? pack_envelope(a, header, body) : header;
+        return message_pack(a, &h.base);
+}
+
+static struct bytes pack_envelope(struct arena *a, struct bytes header, struct bytes body, Shuyi__V1__Signature *s)
+{
+        Shuyi__V1__Envelope e;
+
+        shuyi__v1__envelope__init(&e);
+        e.header = (ProtobufCBinaryData){ header.n, (uint8_t *)header.p };
+        e.body = (ProtobufCBinaryData){ body.n, (uint8_t *)body.p };
+        e.signatures = &s;
+        e.n_signatures = s != NULL;
+        return message_pack(a, &e.base);
+}
+
+struct bytes envelope_draft(struct arena *a, const Shuyi__V1__Intent *intent, struct bytes body)
+{
+        struct bytes header = pack_header(a, intent, body);
+
+        return header.p ? pack_envelope(a, header, body, NULL) : header;
+}
+
+struct signature { Shuyi__V1__Signature message; uint8_t bytes[SIGNATURE_BYTES]; };
+
+static void sign(struct signature *s, uint32_t suite, const struct digest *header, const struct digest *credential, enum role capacity, const uint8_t secret[64])
+{
+        uint8_t m[ENVELOPE_SIGNED_BYTES];
+
+        envelope_signed_bytes(suite, capacity, credential, header, m);
+        crypto_sign_detached(s->bytes, NULL, m, sizeof(m), secret);
+        shuyi__v1__signature__init(&s->message);
+        s->message.credential = (ProtobufCBinaryData){ DIGEST_BYTES, (uint8_t *)credential->b };
+        s->message.capacity = capacity;
+        s->message.signature = (ProtobufCBinaryData){ sizeof(s->bytes), s->bytes };
+}
+
+const struct claim *envelope_issue(struct arena *a, const Shuyi__V1__Intent *intent, struct bytes body, const struct digest *credential, enum role capacity,
+                                   const uint8_t secret[64])
+{
+        struct bytes header = pack_header(a, intent, body), wire;
+        const struct claim *c;
+        struct signature s;
+        struct digest d;
+
+        if (!header.p)
+                return NULL;
+        d = digest_plain(header);
+        sign(&s, intent->suite, &d, credential, capacity, secret);
+        wire = pack_envelope(a, header, body, &s.message);
+        return wire.p && verify(a, wire, FORM_OWN, NULL, &c) == ACCEPTED ? c : NULL;
 }
 
 /* Field 3 is the last one, so a further signature is appended to the bytes as they are. */
@@ -319,19 +361,13 @@ static struct bytes append_signature(struct arena *a, struct bytes wire, Shuyi__
 
 struct bytes envelope_sign(struct arena *a, struct bytes wire, const struct digest *credential, enum role capacity, const uint8_t secret[64])
 {
-        uint8_t m[ENVELOPE_SIGNED_BYTES], signature[SIGNATURE_BYTES];
         const struct claim *c;
-        Shuyi__V1__Signature s;
+        struct signature s;
 
         if (envelope_parse(a, wire, &c) != ACCEPTED || c->signers_n == ENVELOPE_SIGNATURES_MAX)
                 return (struct bytes){ 0 };
-        envelope_signed_bytes(c->intent->suite, capacity, credential, &c->header_digest, m);
-        crypto_sign_detached(signature, NULL, m, sizeof(m), secret);
-        shuyi__v1__signature__init(&s);
-        s.credential = (ProtobufCBinaryData){ DIGEST_BYTES, (uint8_t *)credential->b };
-        s.capacity = capacity;
-        s.signature = (ProtobufCBinaryData){ sizeof(signature), signature };
-        return append_signature(a, wire, &s);
+        sign(&s, c->intent->suite, &c->header_digest, credential, capacity, secret);
+        return append_signature(a, wire, &s.message);
 }
 
 struct bytes envelope_strip(struct arena *a, struct bytes wire)

@@ -62,6 +62,10 @@ struct bytes envelope_strip(struct arena *a, struct bytes wire);
 struct bytes envelope_draft(struct arena *a, const Shuyi__V1__Intent *intent, struct bytes body);
 /* The same envelope with one more signature, made with the Ed25519 secret key (64 bytes). */
 struct bytes envelope_sign(struct arena *a, struct bytes wire, const struct digest *credential, enum role capacity, const uint8_t secret[64]);
+/* Draft and first signature in one: the same bytes, the body hashed and copied once.  The claim lies in `a`, its bytes in
+ * claim->wire; NULL if they would not be accepted anywhere, or `a` is full. */
+const struct claim *envelope_issue(struct arena *a, const Shuyi__V1__Intent *intent, struct bytes body, const struct digest *credential, enum role capacity,
+                                   const uint8_t secret[64]);
 /* What a signature is over: context NUL suite(u16 BE) capacity(u8) credential(32) header digest(32). */
 #define ENVELOPE_SIGNED_BYTES (17 + 1 + 2 + 1 + 32 + 32)
 void envelope_signed_bytes(uint32_t suite, enum role capacity, const struct digest *credential, const struct digest *header, uint8_t ret[ENVELOPE_SIGNED_BYTES]);

@@ -293,11 +293,9 @@ void party_begin(const struct party *p, struct arena *a, uint32_t kind, Shuyi__V
 
 struct bytes party_sign(const struct party *p, struct arena *a, const Shuyi__V1__Intent *i, struct bytes body)
 {
-        struct bytes wire = envelope_draft(a, i, body);
+        const struct claim *c = envelope_issue(a, i, body, &p->self.credential, ROLE_AGENT, secret_peek(p->self.keys.sign));
 
-        if (wire.p)
-                wire = envelope_sign(a, wire, &p->self.credential, ROLE_AGENT, secret_peek(p->self.keys.sign));
-        if (!wire.p)
-                die(p->name, "memory", 0);
-        return wire;
+        if (!c)
+                die(p->name, "an envelope of no form", 0);
+        return c->wire;
 }

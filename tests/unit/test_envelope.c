@@ -69,6 +69,25 @@ static void test_an_unsigned_draft_parses_and_does_not_verify(void **state)
         assert_int_equal(envelope_verify(a, e, &known, &c), E_FORM);
 }
 
+static void test_what_is_issued_is_the_draft_signed_and_as_exact(void **state)
+{
+        struct arena *a = *state;
+        struct sample_key agent = sample_key(1);
+        uint8_t sealed[100] = { 7 };
+        Shuyi__V1__Intent *intent = sample_intent(a, KIND_UPDATE);
+        struct bytes e = envelope_sign(a, envelope_draft(a, intent, bytes_of(sealed, sizeof(sealed))), &agent.id, ROLE_AGENT, agent.secret);
+        const struct claim *c = envelope_issue(a, intent, bytes_of(sealed, sizeof(sealed)), &agent.id, ROLE_AGENT, agent.secret), *same;
+
+        assert_non_null(c);
+        assert_true(bytes_equal(c->wire, e));
+        assert_int_equal(envelope_parse(a, e, &same), ACCEPTED);
+        assert_memory_equal(c->header_digest.b, same->header_digest.b, DIGEST_BYTES);
+        assert_memory_equal(c->envelope_digest.b, same->envelope_digest.b, DIGEST_BYTES);
+        assert_null(envelope_issue(a, intent, bytes_of(sealed, 3), &agent.id, ROLE_AGENT, agent.secret));       /* no UPDATE's body */
+        intent->id.len = 3;
+        assert_null(envelope_issue(a, intent, bytes_of(sealed, sizeof(sealed)), &agent.id, ROLE_AGENT, agent.secret));
+}
+
 static void test_R_130_a_relabelled_capacity_is_refused(void **state)
 {
         struct arena *a = *state;
@@ -422,6 +441,7 @@ int main(void)
                 CASE(test_a_signed_get_becomes_a_claim),
                 CASE(test_the_signed_bytes_are_context_suite_capacity_credential_digest),
                 CASE(test_an_unsigned_draft_parses_and_does_not_verify),
+                CASE(test_what_is_issued_is_the_draft_signed_and_as_exact),
                 CASE(test_R_130_a_relabelled_capacity_is_refused),
                 CASE(test_R_130_a_signature_under_another_credential_is_refused),
                 CASE(test_the_order_of_signatures_is_in_the_envelope_digest),
