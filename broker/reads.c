@@ -15,6 +15,7 @@ struct reads {
         uint8_t *buffer;
         size_t buffer_bytes;
         struct tiles_reader *tiles;
+        struct bundle_trust *trust;
         struct question *waiting;       /* for need_seq */
 };
 
@@ -72,6 +73,10 @@ static int dispatch(struct reading *r)
                 return reads_consistency(r);
         case READ_LOG:
                 return reads_log(r);
+        case READ_LOOKUP:
+                return reads_lookup(r);
+        case READ_EVIDENCE:
+                return reads_evidence(r);
         default:
                 return reads_table(r);
         }
@@ -97,7 +102,7 @@ static void answer(struct reads *self, struct question *q)
         if (f < 0)
                 broker_fail("reads.memory", f);
         arena_reset(self->arena);
-        *r = (struct reading){ .broker = self->broker, .question = q, .arena = self->arena, .buffer = &self->buffer, .buffer_bytes = &self->buffer_bytes, .tiles = self->tiles };
+        *r = (struct reading){ .broker = self->broker, .question = q, .arena = self->arena, .buffer = &self->buffer, .buffer_bytes = &self->buffer_bytes, .tiles = self->tiles, .trust = self->trust };
         shuyi__v1__page__init(&r->page);
         r->page.rows = r->rows;
         r->limit = q->read->limit == 0 ? 100 : q->read->limit < PAGE_ROWS_MAX ? q->read->limit : PAGE_ROWS_MAX;
@@ -226,9 +231,11 @@ int reads_start(struct broker *b, struct reads **ret)
         self->counts = metrics_block_new(b->metrics);
         self->arena = arena_new(32u << 20);
         self->tiles = tiles_reader_new(b->tiles, TILE_PATIENCE_MS);
-        r = self->arena && self->tiles ? -pthread_create(&self->thread, NULL, run, self) : -ENOMEM;
+        self->trust = bundle_trust_new();
+        r = self->arena && self->tiles && self->trust ? -pthread_create(&self->thread, NULL, run, self) : -ENOMEM;
         if (r < 0) {
                 tiles_reader_free(self->tiles);
+                bundle_trust_free(self->trust);
                 arena_free(self->arena);
                 free(self);
                 return r;
@@ -248,6 +255,7 @@ void reads_stop(struct reads *self)
                 question_free(q);
         }
         tiles_reader_free(self->tiles);
+        bundle_trust_free(self->trust);
         arena_free(self->arena);
         free(self->buffer);
         free(self);

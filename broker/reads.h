@@ -4,6 +4,7 @@
 #pragma once
 #include "broker/broker.h"
 #include "common/audit_search.h"
+#include "common/bundle_make.h"
 #include "common/fold.h"
 #include "proto/audit.pb-c.h"
 
@@ -23,6 +24,7 @@ struct reading {
         uint8_t **buffer;               /* for entries read from segments */
         size_t *buffer_bytes;
         struct tiles_reader *tiles;
+        struct bundle_trust *trust;     /* the trust map as of the head asked for last */
         /* the page */
         Shuyi__V1__Page page;
         ProtobufCBinaryData rows[PAGE_ROWS_MAX];
@@ -40,6 +42,9 @@ int reading_entry(struct reading *r, uint64_t seq, struct segment_entry *ret);
 /* Who signed Read.query: sets `asker` and `auditor`.  False: nobody who may ask. */
 bool reading_identify(struct reading *r);
 
+/* Is the department asking a party of the entry, or the authority?  May read rows; keeps nothing. */
+bool reading_is_party(struct reading *r, const struct segment_entry *e);
+
 /* ---- one function a kind of question; 0 or a fault; a refusal goes into page.code ---- */
 int reads_table(struct reading *r);
 int reads_entry(struct reading *r);
@@ -49,3 +54,5 @@ int reads_checkpoint(struct reading *r);
 int reads_proof(struct reading *r);
 int reads_consistency(struct reading *r);
 int reads_log(struct reading *r);
+int reads_lookup(struct reading *r);
+int reads_evidence(struct reading *r);

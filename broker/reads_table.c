@@ -215,7 +215,7 @@ static bool party_of_matter(struct reading *r, const struct claim *claim)
                (i->grant.len && party_of_grant(r, bytes_of(i->grant.data, i->grant.len)));
 }
 
-static bool party_of_entry(struct reading *r, const struct segment_entry *e)
+bool reading_is_party(struct reading *r, const struct segment_entry *e)
 {
         struct keydir *d;
         const struct keydir_link *link;
@@ -253,7 +253,7 @@ int reads_entry(struct reading *r)
                 f = fold_outcome_read(r->snapshot, seq, &outcome);
         if (f < 0)
                 return f;
-        if (f == 0 || !party_of_entry(r, &e)) {
+        if (f == 0 || !reading_is_party(r, &e)) {
                 r->page.code = E_NOT_FOUND;
                 return 0;
         }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *const fold_databases[] = { "outcomes", "digests", NULL };
+const char *const fold_databases[] = { "outcomes", "digests", "heads", NULL };
 
 /* ---- rows ---- */
 
@@ -116,6 +116,24 @@ int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint6
         if (r > 0)
                 *ret_seq = get_be64(value.p);
         return r;
+}
+
+int fold_head_read(struct store_snapshot *p, uint64_t seq, uint64_t *ret_seq, uint64_t *ret_trust_seq)
+{
+        uint8_t from[8];
+        struct bytes key, value;
+        int r;
+
+        put_be64(from, ~(seq - 1));
+        r = store_snapshot_next(p, STORE_HEADS, (struct bytes){ 0 }, bytes_of(from, 8), &key, &value);
+        if (r <= 0)
+                return r;
+        if (key.n != 8 || value.n != 8)
+                return -EBADMSG;
+        *ret_seq = ~get_be64(key.p);
+        if (ret_trust_seq)
+                *ret_trust_seq = get_be64(value.p);
+        return 1;
 }
 
 /* ---- opening and saving ---- */
@@ -240,6 +258,16 @@ static bool is_indexed(const struct kind *k)
         return k->class == KIND_CONTROL && k->number != KIND_DELIVERY_RECEIPT;
 }
 
+static int write_head(struct fold *f, const struct entry *entry)
+{
+        const Shuyi__V1__TrustHeadBody *body = (const void *)entry->claim->open_body;
+        uint8_t key[8], value[8];
+
+        put_be64(key, ~entry->seq);
+        put_be64(value, body->trust_seq);
+        return store_put(f->store, STORE_HEADS, bytes_of(key, 8), bytes_of(value, 8));
+}
+
 static int write_about(struct fold *f, const struct entry *entry, const struct outcome *o, const struct digest *leaf)
 {
         uint8_t key[8], value[OUTCOME_MAX];
@@ -248,6 +276,8 @@ static int write_about(struct fold *f, const struct entry *entry, const struct o
 
         put_be64(key, entry->seq);
         r = store_append(f->store, STORE_OUTCOMES, bytes_of(key, 8), bytes_of(value, outcome_encode(o, leaf, entry->accepted_at, value)));
+        if (r == 0 && entry->claim->kind->number == KIND_TRUST_HEAD)
+                return write_head(f, entry);
         if (r < 0 || !is_indexed(entry->claim->kind))
                 return r;
         if (o->code != ACCEPTED) {              /* the same header under other signatures hides no act that was taken */

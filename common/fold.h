@@ -23,6 +23,7 @@ struct fold {
 enum {
         STORE_OUTCOMES = STORE_OWN,     /* seq -> what apply made of it */
         STORE_DIGESTS,                  /* header digest -> seq, of control acts but receipts */
+        STORE_HEADS,                    /* ~seq of a TRUST_HEAD -> its trust_seq: the newest one first */
         STORE_FOLD_END                  /* the next free number */
 };
 extern const char *const fold_databases[];      /* their names, for store_options */
@@ -54,6 +55,8 @@ int fold_outcome_read(struct store_snapshot *p, uint64_t seq, struct fold_outcom
 int fold_leaves_read(struct store_snapshot *p, uint64_t first_seq, unsigned n, struct digest *ret);
 /* The tree that the snapshot's state has reached.  0 or a fault. */
 int fold_tree_read(struct store_snapshot *p, struct merkle_frontier *ret);
+/* The TRUST_HEAD with the highest seq below `seq`.  1 with both (ret_trust_seq may be NULL), 0, or a fault. */
+int fold_head_read(struct store_snapshot *p, uint64_t seq, uint64_t *ret_seq, uint64_t *ret_trust_seq);
 int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint64_t *ret_seq);
 
 /* Over all rows of the state, in order: equal states, equal digests. */
