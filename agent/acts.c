@@ -237,6 +237,7 @@ int acts_make(struct agent *ag, struct arena *a, Shuyi__V1__Intent *in, const Pr
         in->from = ag->self.department;
         in->created_at = now.ms;
         in->expires_at = now.ms + EXPIRY_MAX_MS;
+        in->seen = agent_seen(ag, a);
         c = envelope_issue(a, in, packed, &ag->self.credential, ROLE_AGENT, secret_peek(ag->self.keys.sign));
         if (!c)
                 return arena_failed(a) ? -ENOMEM : -EINVAL;

@@ -27,6 +27,20 @@ unsigned agent_refusal_index(enum refusal code)
         return 0;
 }
 
+Shuyi__V1__Seen *agent_seen(const struct agent *ag, struct arena *a)
+{
+        Shuyi__V1__Seen *seen = ag->seen.size ? ARENA_NEW(a, Shuyi__V1__Seen) : NULL;
+        struct bytes root = seen ? arena_copy(a, bytes_digest(&ag->seen.root)) : (struct bytes){ 0 };
+
+        if (!root.p)
+                return NULL;
+        shuyi__v1__seen__init(seen);
+        seen->epoch = ag->seen.epoch;
+        seen->size = ag->seen.size;
+        seen->root = (ProtobufCBinaryData){ root.n, (uint8_t *)root.p };
+        return seen;
+}
+
 int agent_hand_over(struct agent *ag, struct job *job)
 {
         return job_queue_try_push(&ag->jobs, job);

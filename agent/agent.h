@@ -6,6 +6,7 @@
 #pragma once
 #include <pthread.h>
 
+#include "agent/heads.h"
 #include "agent/identity.h"
 #include "agent/metrics_table.h"
 #include "agent/settings.h"
@@ -14,6 +15,7 @@
 #include "common/refusal.h"
 #include "common/store.h"
 #include "common/times.h"
+#include "proto/envelope.pb-c.h"
 
 struct agent;
 struct link;
@@ -33,6 +35,15 @@ QUEUE(job_queue, struct job)
 enum agent_link_state { AGENT_LINK_DOWN, AGENT_LINK_CONNECTING, AGENT_LINK_UP, AGENT_LINK_DENIED };
 
 /* What the link thread tells about itself. */
+struct agent_proof {                    /* what is proved to it, and what is not */
+        struct head head;               /* the highest verified */
+        struct wall_time at;            /* when it was verified */
+        uint64_t waiting;               /* receipted entries without a proof */
+        struct wall_time oldest;        /* since when; 0: none */
+        unsigned alarms;
+        bool halted;
+};
+
 struct agent_status {
         enum agent_link_state link;
         enum refusal link_code;         /* why not */
@@ -42,6 +53,7 @@ struct agent_status {
         struct wall_time connected_at;
         uint64_t unsettled[2];          /* frames on their way, by lane */
         uint64_t acts_sent;             /* lane 0: numbers below this one were handed to the link */
+        struct agent_proof proof;
         int store_fault;                /* last negative errno of a commit; 0 since it works again */
 };
 
@@ -55,11 +67,15 @@ struct agent {
         struct metrics_block *block;    /* the writer's counters */
         struct job_queue jobs;
         struct link *link;
+        struct prover *prover;          /* of the link; NULL in tests without one */
+        struct head seen;               /* the writer's: the highest head verified, which goes into what is signed here */
         pthread_mutex_t status_lock;    /* guards `status` alone; never held across a call */
         struct agent_status status;
         struct queue *opened;           /* wakes the sink thread: nothing but wake-ups */
 };
 
+/* `seen` of an intent: the highest head verified here; NULL before the first, or when `a` is full.  The writer's thread. */
+Shuyi__V1__Seen *agent_seen(const struct agent *ag, struct arena *a);
 /* Hands a job over.  -EAGAIN: too many wait; then done() is not called. */
 int agent_hand_over(struct agent *ag, struct job *job);
 struct agent_status agent_status_get(struct agent *ag);

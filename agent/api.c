@@ -29,6 +29,8 @@ const struct http_route api_routes[] = {
         { "GET", "/v1/uses/{grant}", api_uses },
         { "GET", "/v1/mail", api_mail },
         { "GET", "/v1/status", api_status },
+        { "GET", "/v1/alarms", api_alarms },
+        { "DELETE", "/v1/alarms/{number}", api_alarm_delete },
         { "GET", "/metrics", api_metrics },
         { "GET", "/healthz", api_healthz },
         { "GET", "/readyz", api_readyz },

@@ -79,6 +79,8 @@ API_HANDLER(api_subscribe);
 API_HANDLER(api_uses);
 API_HANDLER(api_mail);
 API_HANDLER(api_status);
+API_HANDLER(api_alarms);
+API_HANDLER(api_alarm_delete);
 API_HANDLER(api_metrics);
 API_HANDLER(api_healthz);
 API_HANDLER(api_readyz);

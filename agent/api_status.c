@@ -41,7 +41,7 @@ static void look_end(struct look *l)
 }
 
 static const char *const link_names[] = { [AGENT_LINK_DOWN] = "down", [AGENT_LINK_CONNECTING] = "connecting", [AGENT_LINK_UP] = "up", [AGENT_LINK_DENIED] = "denied" };
-static const char *const trust_names[] = { [FLOW_FRESH] = "fresh", [FLOW_STALE] = "stale", [FLOW_AHEAD] = "ahead" };
+static const char *const trust_names[] = { [FLOW_FRESH] = "fresh", [FLOW_STALE] = "stale", [FLOW_AHEAD] = "ahead", [FLOW_HALTED] = "halted" };
 
 /* ---- GET /v1/status ---- */
 
@@ -70,6 +70,25 @@ static json_t *outbox_json(const Shuyi__Agent__OutboxRow *box)
                          (json_int_t)box->taken_bytes, "sealed_bytes", (json_int_t)box->sealed_bytes);
 }
 
+static json_t *seen_json(const struct head *h)
+{
+        return h->size ? json_pack("{s:I, s:I, s:o}", "epoch", (json_int_t)h->epoch, "size", (json_int_t)h->size, "root", api_json_hex(bytes_digest(&h->root))) : json_null();
+}
+
+static uint64_t age_ms(struct wall_time t)
+{
+        uint64_t now = times_wall().ms;
+
+        return t.ms && now > t.ms ? now - t.ms : 0;
+}
+
+static json_t *proof_json(const struct agent_proof *p, uint32_t quorum)
+{
+        return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b}", "verified", seen_json(&p->head), "verified_at", api_json_time(p->at.ms), "verified_age_ms",
+                         (json_int_t)age_ms(p->at), "receipts_waiting", (json_int_t)p->waiting, "oldest_receipt_ms", (json_int_t)age_ms(p->oldest), "witness_quorum",
+                         (json_int_t)quorum, "alarms", (json_int_t)p->alarms, "halted", p->halted);
+}
+
 static void reply_status(struct look *l, struct http_reply *reply)
 {
         const struct identity *self = &l->api->ag->self;
@@ -84,11 +103,11 @@ static void reply_status(struct look *l, struct http_reply *reply)
                 api_fault(reply, "status", r);
                 return;
         }
-        api_reply(reply, 200, json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "domain", self->domain, "department", self->department, "agent",
+        api_reply(reply, 200, json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "domain", self->domain, "department", self->department, "agent",
                                         api_json_hex(bytes_id(&self->agent)), "credential", api_json_hex(bytes_digest(&self->credential)), "endpoint",
                                         self->endpoint, "software", "shuyi-agent/" SHUYI_VERSION, "link", link_names[s.link], "session",
-                                        session_json(&s), "trust", trust_json(l, row), "outbox",
-                                        outbox_json(box), "store_ok", s.store_fault == 0));
+                                        session_json(&s), "trust", trust_json(l, row), "proof",
+                                        proof_json(&s.proof, self->anchor->witness_quorum), "outbox", outbox_json(box), "store_ok", s.store_fault == 0));
 }
 
 API_HANDLER(api_status)

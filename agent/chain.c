@@ -44,6 +44,7 @@ static int begin(struct chain *c, uint32_t kind, Shuyi__V1__Intent *in)
         in->items = c->view->items;
         in->created_at = c->now.ms;
         in->expires_at = c->now.ms + EXPIRY_MAX_MS;
+        in->seen = agent_seen(c->ag, c->arena);
         in->key_id = c->view->key_id;
         in->stream = keep_copy(c->arena, bytes_digest(&c->stream));
         in->stream_seq = c->view->head + 1;

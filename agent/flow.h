@@ -112,6 +112,7 @@ enum flow_trust {
         FLOW_FRESH,
         FLOW_STALE,                     /* older than allowed, or none held */
         FLOW_AHEAD,                     /* more than 5 s ahead of our clock: stale too */
+        FLOW_HALTED,                    /* two histories were shown: as stale, until a person has dismissed the alarm */
 };
 /* `max_age_ms`: trust_max_age of the policy for what is to be done.  *ret_age_ms (may be NULL) is 0 when ahead or none. */
 enum flow_trust flow_trust_judge(const struct flow_head *h, struct wall_time now, uint64_t max_age_ms, uint64_t *ret_age_ms);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/opener.h"
+#include "agent/prover.h"
 #include "agent/receipts.h"
 #include "agent/uses.h"
 #include "common/envelope.h"
@@ -121,7 +122,7 @@ bool inbox_waits(const struct inbox *i)
 /* ---- taking ---- */
 
 /* What a link says of itself, before anything of it is believed. */
-struct facts { struct digest header, prev; struct bytes stream; uint64_t stream_seq; uint32_t kind; };
+struct facts { struct digest header, prev; struct bytes stream; uint64_t stream_seq; uint32_t kind; const Shuyi__V1__Seen *seen; };
 
 static bool read_facts(struct arena *a, struct bytes wire, struct facts *ret)
 {
@@ -132,7 +133,7 @@ static bool read_facts(struct arena *a, struct bytes wire, struct facts *ret)
         if (!in)
                 return false;
         *ret = (struct facts){ .header = digest_plain(keep_bytes(e->header)), .stream = keep_bytes(in->stream),
-                                .stream_seq = in->stream_seq, .kind = in->kind };
+                                .stream_seq = in->stream_seq, .kind = in->kind, .seen = in->seen };
         return in->prev_digest.len == 0 || bytes_copy_exact(keep_bytes(in->prev_digest), ret->prev.b, DIGEST_BYTES);
 }
 
@@ -323,6 +324,7 @@ int inbox_take(struct inbox *i, struct arena *a, const Shuyi__V1__Parcel *p, str
 
         if (!bytes_copy_exact(keep_bytes(p->grant), grant.b, DIGEST_BYTES) || !read_facts(a, keep_bytes(p->envelope), &f) || f.stream_seq != p->cursor)
                 return -EBADMSG;
+        prover_heard(i->ag->prover, a, f.seen, keep_bytes(p->envelope));
         r = inbox_cursor(store_state(i->ag->store), a, &grant, &c);
         if (r < 0)
                 return r;

@@ -9,6 +9,7 @@
 
 #include "agent/link_internal.h"
 #include "agent/mail.h"
+#include "agent/prover.h"
 #include "agent/replica.h"
 #include "agent/sealkeys.h"
 #include "common/failpoint.h"
@@ -63,9 +64,15 @@ static int start_over(struct link *l)
         int r = link_begin(l);
 
         inbox_free(TAKE(l->inbox));
+        link_fail_reads(l, -ECANCELED);
+        l->ag->prover = NULL;
+        prover_free(TAKE(l->prover));
         arena_reset(l->item);
         if (r == 0)
                 r = inbox_new(l->ag, &l->inbox);
+        if (r == 0)
+                r = prover_new(l, &l->prover);
+        l->ag->prover = l->prover;
         if (r == 0)
                 r = outbox_get(store_state(l->ag->store), l->item, &box);
         if (r < 0)
@@ -263,6 +270,7 @@ static void turn(struct link *l)
         r = link_item(l, run_receipts, NULL);
         if (r < 0)
                 log_event(LOG_ERR, "link.receipts", log_errno("fault", r));
+        prover_run(l->prover);
         seal(l);
         l->busy = l->work >= BUSY_WORK;
         end_turn(l);
@@ -375,6 +383,8 @@ void link_stop(struct link *l)
         link_client_close(l->client);
         link_context_free(l->context);
         inbox_free(l->inbox);
+        l->ag->prover = NULL;
+        prover_free(l->prover);
         sealer_free(l->sealer);
         arena_free(l->item);
         arena_free(l->frames);

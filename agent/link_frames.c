@@ -5,6 +5,7 @@
 #include "agent/acts.h"
 #include "agent/link_internal.h"
 #include "agent/mail.h"
+#include "agent/prover.h"
 #include "agent/receipts.h"
 #include "agent/replica.h"
 #include "common/log.h"
@@ -82,7 +83,7 @@ static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptR
         r = outbox_find(store_state(l->ag->store), a, row->lane, row->outbox_seq, &sent);
         if (r <= 0)
                 return r;
-        r = outbox_settle(l->ag, a, row->lane, row->outbox_seq);
+        r = outbox_settle(l->ag, a, row->lane, sent, row->outbox_seq, row->seq > 0);
         if (r >= 0 && row->lane == 0)
                 r = acts_settled(l->ag, a, sent, row, signed_receipt);
         if (r >= 0 && row->lane == 0 && sent->kind == KIND_DELIVERY_RECEIPT && row->code == ACCEPTED)
@@ -95,7 +96,7 @@ static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptR
         return r < 0 ? r : 1;
 }
 
-struct receipt_item { const Shuyi__V1__ReceiptRow *row; struct bytes wire; };
+struct receipt_item { const Shuyi__V1__Receipt *receipt; const Shuyi__V1__ReceiptRow *row; struct bytes wire; };
 
 static int run_row(struct link *l, struct arena *a, const void *item)
 {
@@ -104,11 +105,19 @@ static int run_row(struct link *l, struct arena *a, const void *item)
         return settle_row(l, a, i->row, i->wire);
 }
 
+static int run_hold(struct link *l, struct arena *a, const void *item)
+{
+        const struct receipt_item *i = item;
+
+        return prover_hold(l->prover, a, i->receipt, i->wire);
+}
+
 static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
 {
         const Shuyi__V1__Receipt *receipt;
         const char *why = receipt_check(l->frames, s, l->ag->self.log_key, l->ag->self.domain, &l->ag->self.agent, &receipt);
         struct receipt_item item = { .wire = message_pack(l->frames, &s->base) };
+        unsigned entries = 0;
 
         if (why) {
                 metrics_inc(l->ag->block, M_CENTER_BAD, 0);
@@ -118,6 +127,7 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
         }
         if (receipt->outbox_epoch != l->session.outbox_epoch)
                 return;
+        item.receipt = receipt;
         for (size_t i = 0; i < receipt->n_rows && l->settled_n < LINK_SETTLED_MAX; i++) {
                 item.row = receipt->rows[i];
                 if (item.row->lane >= SESSION_LANES || link_item(l, run_row, &item) <= 0)
@@ -127,7 +137,10 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
                 l->settled[l->settled_n].lane = item.row->lane;
                 l->settled[l->settled_n++].number = item.row->outbox_seq;
                 l->work++;
+                entries += item.row->seq > 0;
         }
+        if (entries && link_item(l, run_hold, &item) < 0)
+                log_event(LOG_ERR, "link.receipt_not_held", log_u64("rows", entries));
 }
 
 /* ---- parcels ---- */

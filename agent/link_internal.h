@@ -22,6 +22,7 @@ struct link {
         struct session_client session;
         struct sealer *sealer;
         struct inbox *inbox;
+        struct prover *prover;
         struct arena *item, *frames;            /* of one item; of one turn's frames */
         struct mono_time reopen_at;             /* the socket is closed until then; 0: it is open */
         struct wall_time now;
@@ -54,6 +55,7 @@ typedef int (*link_item_fn)(struct link *l, struct arena *a, const void *item);
 int link_item(struct link *l, link_item_fn fn, const void *item);
 
 /* link_jobs.c */
+int link_ask(struct link *l, struct link_read *r);      /* a question of the link's own: sent now; answered() comes later.  -ENOTCONN */
 void link_take_jobs(struct link *l);
 void link_tell_jobs(struct link *l, int fault); /* of this turn; a fault of the commit undid them all */
 void link_cancel_jobs(struct link *l);

@@ -41,17 +41,12 @@ void link_tell_jobs(struct link *l, int fault)
 
 /* ---- reads ---- */
 
-static int run_read(struct agent *ag, struct arena *a, struct job *job)
+static int send_read(struct link *l, struct link_read *r, uint64_t need_seq)
 {
-        struct link_read *r = (struct link_read *)job;
         Shuyi__V1__Read m = SHUYI__V1__READ__INIT;
-        struct link *l = ag->link;
 
-        (void)a;
         if (l->session.phase != SESSION_SENDING)
                 return -ENOTCONN;
-        if (l->reads_n >= LINK_READS_MAX)
-                return -EBUSY;
         r->number = ++l->next_read ? l->next_read : ++l->next_read;
         m.number = r->number;
         m.what = r->what;
@@ -59,12 +54,39 @@ static int run_read(struct agent *ag, struct arena *a, struct job *job)
         m.key = keep_binary(r->key);
         m.after = keep_binary(r->after);
         m.query = keep_binary(r->query);
-        m.need_seq = r->need_seq > l->seen_seq ? r->need_seq : l->seen_seq;     /* nobody reads behind what he was told */
+        m.need_seq = need_seq;
         if (link_send(l, FRAME_READ, &m.base) < 0)
                 return -ENOTCONN;
         r->ag_link = l;
         r->deadline.ns = l->mono.ns + LINK_READ_MS * 1000000ull;
         return 0;
+}
+
+static void list_read(struct link *l, struct link_read *r)
+{
+        r->next = l->reads;
+        l->reads = r;
+        l->reads_n++;
+}
+
+static int run_read(struct agent *ag, struct arena *a, struct job *job)
+{
+        struct link_read *r = (struct link_read *)job;
+        struct link *l = ag->link;
+
+        (void)a;
+        if (l->session.phase == SESSION_SENDING && l->reads_n >= LINK_READS_MAX)
+                return -EBUSY;
+        return send_read(l, r, r->need_seq > l->seen_seq ? r->need_seq : l->seen_seq);  /* nobody reads behind what he was told */
+}
+
+int link_ask(struct link *l, struct link_read *r)
+{
+        int e = send_read(l, r, 0);
+
+        if (e == 0)
+                list_read(l, r);
+        return e;
 }
 
 /* Asked: now it waits for its page.  It may wait even if this turn's commit failed, since it wrote nothing. */
@@ -76,9 +98,7 @@ static void read_done(struct job *job, int result)
                 r->answered(r, NULL, result);
                 return;
         }
-        r->next = r->ag_link->reads;
-        r->ag_link->reads = r;
-        r->ag_link->reads_n++;
+        list_read(r->ag_link, r);
 }
 
 void link_read_init(struct link_read *r)

@@ -5,6 +5,7 @@
 
 #include "agent/acts.h"
 #include "agent/inbox.h"
+#include "agent/prover.h"
 #include "agent/replica.h"
 #include "common/log.h"
 #include "common/seal.h"
@@ -93,8 +94,11 @@ int mail_take(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, boo
 
         if (r < 0 || p->cursor <= row->mail)
                 return r < 0 ? r : 0;
-        if (p->envelope.len > 0 && envelope_parse(a, keep_bytes(p->envelope), &claim) != ACCEPTED)
-                return -EBADMSG;
+        if (p->envelope.len > 0) {
+                if (envelope_parse(a, keep_bytes(p->envelope), &claim) != ACCEPTED)
+                        return -EBADMSG;
+                prover_heard(ag->prover, a, claim->intent->seen, claim->wire);
+        }
         r = put_mail(ag, a, p);
         if (r >= 0)
                 r = look_inside(ag, a, p, ret_subscriber);

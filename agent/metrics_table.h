@@ -5,6 +5,7 @@
 
 const char *agent_refusal_label(unsigned i);
 const char *agent_kind_label(unsigned i);
+const char *alarm_label(unsigned i);            /* alarms.h */
 unsigned agent_refusal_index(enum refusal code);        /* the label of a code */
 
 /* X(constant, name, kind, unit, help, label, label_value) */
@@ -40,6 +41,16 @@ unsigned agent_refusal_index(enum refusal code);        /* the label of a code *
         X(M_TAKEN, "shuyi_agent_taken_records", METRIC_GAUGE, METRIC_COUNT, "Records that wait for their receipts.", NULL, NULL) \
         X(M_TAKEN_BYTES, "shuyi_agent_taken_bytes", METRIC_GAUGE, METRIC_BYTES, "Bytes of them.", NULL, NULL) \
         X(M_STORE_USED, "shuyi_agent_store_used_ratio", METRIC_GAUGE, METRIC_RATIO, "Share of the store in use.", NULL, NULL) \
+        X(M_PROVED, "shuyi_agent_receipts_proved_total", METRIC_COUNTER, METRIC_COUNT, "Receipted entries proved to stand in the log.", NULL, NULL) \
+        X(M_UNPROVED, "shuyi_agent_receipts_unproved", METRIC_GAUGE, METRIC_COUNT, "Receipted entries that are not proved yet.", NULL, NULL) \
+        X(M_UNPROVED_AGE, "shuyi_agent_receipts_unproved_age_seconds", METRIC_GAUGE, METRIC_SECONDS, "Age of the oldest receipt that is not proved yet.", NULL, NULL) \
+        X(M_VERIFIED_SIZE, "shuyi_agent_verified_log_size", METRIC_GAUGE, METRIC_COUNT, "Entries under the highest head that was verified.", NULL, NULL) \
+        X(M_VERIFIED_AGE, "shuyi_agent_verified_head_age_seconds", METRIC_GAUGE, METRIC_SECONDS, "Time since that head was verified.", NULL, NULL) \
+        X(M_ASKED, "shuyi_agent_proofs_asked_total", METRIC_COUNTER, METRIC_COUNT, "Questions for heads and proofs.", NULL, NULL) \
+        X(M_SEEN_LOST, "shuyi_agent_seen_dropped_total", METRIC_COUNTER, METRIC_COUNT, "Heads that peers had seen and for which no place was left.", NULL, NULL) \
+        X(M_ALARMED, "shuyi_agent_alarms_raised_total", METRIC_COUNTER, METRIC_COUNT, "Alarms raised, by kind.", "kind", alarm_label) \
+        X(M_ALARMS, "shuyi_agent_alarms", METRIC_GAUGE, METRIC_COUNT, "Alarms that stand.", NULL, NULL) \
+        X(M_HALTED, "shuyi_agent_halted", METRIC_GAUGE, METRIC_COUNT, "1 while an alarm keeps the agent from sealing and opening.", NULL, NULL) \
         X(M_SINK_FAULT, "shuyi_agent_sink_faults_total", METRIC_COUNTER, METRIC_COUNT, "Failed writes of sinks; each is tried again.", NULL, NULL)
 
 enum { AGENT_METRICS(METRIC_ENUMERATOR) M_COUNT };

@@ -339,43 +339,29 @@ int outbox_find(struct state s, struct arena *a, uint32_t lane, uint64_t seq, Sh
         return keep_get(s, a, &k, &shuyi__agent__sealed_row__descriptor, ret);
 }
 
-/* The lowest number of the lane that is still there, or its next one. */
-static int first_left(struct store *s, uint32_t lane, uint64_t next, uint64_t *ret)
-{
-        uint8_t b = (uint8_t)lane;
-        struct agent_key prefix = agent_key_bytes(agent_key(AGENT_SEALED), bytes_of(&b, 1));
-        struct bytes key, value;
-        int r = keep_next(store_state(s), &prefix, NULL, &key, &value);
-
-        if (r < 0)
-                return r;
-        *ret = r > 0 && key.n == prefix.n + 8 ? get_be64(key.p + prefix.n) : next;
-        return 0;
-}
-
-int outbox_settle(struct agent *ag, struct arena *a, uint32_t lane, uint64_t seq)
+int outbox_settle(struct agent *ag, struct arena *a, uint32_t lane, const Shuyi__Agent__SealedRow *row, uint64_t seq, bool hold)
 {
         Shuyi__Agent__OutboxRow *box;
-        Shuyi__Agent__SealedRow *row;
         struct agent_key k = sealed_key(lane, seq);
-        uint64_t first = 0;
-        int r = outbox_find(store_state(ag->store), a, lane, seq, &row);
+        int r = outbox_get(store_state(ag->store), a, &box);
 
-        if (r <= 0)
-                return r;
-        r = outbox_get(store_state(ag->store), a, &box);
-        if (r >= 0)
+        if (r >= 0 && !hold)
                 r = keep_del(ag->store, &k);
-        if (r >= 0)
-                r = first_left(ag->store, lane, outbox_next(box, lane), &first);
         if (r < 0)
                 return r;
         if (lane)
-                box->first_link = first;
+                box->first_link = seq + 1;
         else
-                box->first_act = first;
+                box->first_act = seq + 1;
         box->sealed_bytes -= row->envelope.len < box->sealed_bytes ? row->envelope.len : box->sealed_bytes;
         return outbox_put(ag->store, a, box);
+}
+
+int outbox_drop(struct agent *ag, const Shuyi__Agent__OutboxRow *box, uint32_t lane, uint64_t seq)
+{
+        struct agent_key k = sealed_key(lane, seq);
+
+        return seq < outbox_first(box, lane) ? keep_del(ag->store, &k) : 0;
 }
 
 int outbox_bury(struct agent *ag, struct arena *a, const Shuyi__Agent__SealedRow *row, const char *resource, uint32_t code, const char *detail)

@@ -62,7 +62,10 @@ int outbox_release(struct agent *ag, struct arena *a, uint32_t resource, uint64_
 /* Adds an envelope to a lane; its number at ret_seq.  `row` has everything but what the lane says. */
 int outbox_add(struct agent *ag, struct arena *a, uint32_t lane, const Shuyi__Agent__SealedRow *row, uint64_t *ret_seq);
 int outbox_find(struct state s, struct arena *a, uint32_t lane, uint64_t seq, Shuyi__Agent__SealedRow **ret);
-/* Its receipt is kept: the frame goes; the lane's first unsettled number moves past what is gone. */
-int outbox_settle(struct agent *ag, struct arena *a, uint32_t lane, uint64_t seq);
+/* It has its receipt: the lane's first unsettled number moves past it.  The frame goes, unless it is to be held until its entry is
+ * proved: then it goes by outbox_drop(). */
+int outbox_settle(struct agent *ag, struct arena *a, uint32_t lane, const Shuyi__Agent__SealedRow *row, uint64_t seq, bool hold);
+/* What was held, if it is there and settled. */
+int outbox_drop(struct agent *ag, const Shuyi__Agent__OutboxRow *box, uint32_t lane, uint64_t seq);
 /* Refused for good: kept aside with its code. */
 int outbox_bury(struct agent *ag, struct arena *a, const Shuyi__Agent__SealedRow *row, const char *resource, uint32_t code, const char *detail);

@@ -16,19 +16,20 @@ static int by_seq(const void *a, const void *b)
 bool proof_sort(struct proof_leaf *leaves, size_t *n, uint64_t *ret_seq)
 {
         size_t kept = 0;
+        bool good = true;
 
         if (*n > 1)
                 qsort(leaves, *n, sizeof(*leaves), by_seq);
         for (size_t i = 0; i < *n; i++) {
                 if (kept == 0 || leaves[kept - 1].seq != leaves[i].seq) {
                         leaves[kept++] = leaves[i];
-                } else if (!digest_equal(&leaves[kept - 1].hash, &leaves[i].hash)) {
+                } else if (good && !digest_equal(&leaves[kept - 1].hash, &leaves[i].hash)) {
                         *ret_seq = leaves[i].seq;
-                        return false;
+                        good = false;
                 }
         }
         *n = kept;
-        return true;
+        return good;
 }
 
 /* How many of the leaves stand side by side from the first on. */

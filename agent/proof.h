@@ -12,8 +12,8 @@
 
 struct proof_leaf { uint64_t seq; struct digest hash; };
 
-/* Sorts by seq and keeps one of those that are the same.  False: one seq was receipted with two hashes, which no log can
- * hold; it stands at *ret_seq. */
+/* Sorts by seq and keeps one of each.  False: one seq was receipted with two hashes, which no log can hold; the first such
+ * stands at *ret_seq. */
 bool proof_sort(struct proof_leaf *leaves, size_t *n, uint64_t *ret_seq);
 
 /* The seqs to ask for, in order: both ends of each run, or every leaf if `singly`.  Answers how many leaves from the

@@ -1,5 +1,6 @@
 /* replica: see replica.h. */
 #include "agent/replica.h"
+#include "agent/prover.h"
 
 #include <errno.h>
 
@@ -147,6 +148,8 @@ static int take_record(struct agent *ag, struct arena *a, const Shuyi__V1__Parce
                 return r;
         if (out.code != ACCEPTED)
                 return reject(ag, p, refusal_text(out.code)->code, out.detail);
+        if (claim)
+                prover_heard(ag->prover, a, claim->intent->seen, claim->wire);
         if (out.known)
                 return 0;
         if (out.grant != ACCEPTED)
@@ -166,10 +169,11 @@ static const char *prove(struct agent *ag, struct arena *a, const Shuyi__V1__Par
         struct outcome outcome = { .code = ACCEPTED };
         uint8_t record[LEAF_RECORD_BYTES];
         struct digest leaf, path[MERKLE_DEPTH_MAX];
-        const char *why = checkpoint_verify(a, p->checkpoint, ag->self.origin, ag->self.log_key, ret);
+        const char *why = prover_check_note(ag, a, p->checkpoint, ret);
 
         if (why)
                 return why;
+        prover_shown(ag->prover, p->epoch, ret, p->checkpoint);
         if (p->seq == 0 || p->n_path > MERKLE_DEPTH_MAX || !bytes_copy_exact(keep_bytes(p->effects_digest), outcome.effects_digest.b, DIGEST_BYTES))
                 return "form";
         for (size_t i = 0; i < p->n_path; i++)
@@ -286,8 +290,9 @@ struct replica_terms replica_terms(struct state s, struct arena *a)
 enum flow_trust replica_trust(const Shuyi__Agent__ReplicaRow *row, const struct replica_terms *t, struct wall_time now, bool personal, uint64_t *ret_age_ms)
 {
         struct flow_head h = held_head(row);
+        enum flow_trust trust = flow_trust_judge(&h, now, personal ? t->max_age_personal_ms : t->max_age_ms, ret_age_ms);
 
-        return flow_trust_judge(&h, now, personal ? t->max_age_personal_ms : t->max_age_ms, ret_age_ms);
+        return row->halted ? FLOW_HALTED : trust;
 }
 
 bool replica_personal(const Shuyi__V1__Entry *entry)

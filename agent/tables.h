@@ -20,6 +20,9 @@
         X(AGENT_DEAD, 0x89, "at u64, header digest 32", "DeadRow") \
         X(AGENT_ACT, 0x8a, "header digest 32", "ActRow") \
         X(AGENT_DRAFT, 0x8b, "header digest 32", "the Envelope as it stands") \
+        X(AGENT_HELD, 0x8c, "number u64", "HeldRow: a receipt that is not proved yet") \
+        X(AGENT_PROOF, 0x8d, "-", "ProofRow") \
+        X(AGENT_ALARM, 0x8e, "number u64", "AlarmRow") \
         X(AGENT_CURSOR, 0x90, "grant id 32", "CursorRow") \
         X(AGENT_OPENED, 0x91, "grant id 32, stream_seq u64", "OpenedRow") \
         X(AGENT_PENDING, 0x94, "grant id 32, stream_seq u64", "PendingRow") \

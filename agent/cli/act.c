@@ -58,6 +58,23 @@ static const enum role *signers_of(uint32_t kind)
 
 static ProtobufCBinaryData binary(struct bytes b) { return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p }; }
 
+/* The head that the department's agent has verified: what is signed here says so, and who reads it compares (gossip). */
+static Shuyi__V1__Seen *seen_of(struct cli *c, const json_t *status)
+{
+        const json_t *head = json_object_get(json_object_get(status, "proof"), "verified");
+        const char *text = json_string_value(json_object_get(head, "root"));
+        Shuyi__V1__Seen *seen = ARENA_NEW(c->arena, Shuyi__V1__Seen);
+        uint8_t *root = arena_alloc(c->arena, DIGEST_BYTES);
+
+        if (!seen || !root || !text || strlen(text) != 2 * DIGEST_BYTES || !hex_parse(text, root, DIGEST_BYTES))
+                return NULL;
+        shuyi__v1__seen__init(seen);
+        seen->epoch = (uint64_t)json_integer_value(json_object_get(head, "epoch"));
+        seen->size = (uint64_t)json_integer_value(json_object_get(head, "size"));
+        seen->root = binary(bytes_of(root, DIGEST_BYTES));
+        return seen->epoch && seen->size ? seen : NULL;
+}
+
 int act_begin(struct cli *c, enum kind_number kind, struct act *ret)
 {
         json_t *status = NULL;
@@ -85,6 +102,7 @@ int act_begin(struct cli *c, enum kind_number kind, struct act *ret)
         ret->intent.from = arena_strdup(c->arena, department);
         ret->intent.created_at = now.ms;
         ret->intent.expires_at = now.ms + ACT_LIFE_MS;
+        ret->intent.seen = seen_of(c, status);
         json_decref(status);
         return CLI_OK;
 }

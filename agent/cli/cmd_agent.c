@@ -116,6 +116,50 @@ static int agent_subscriptions(struct cli *c)
         return status == 200 ? CLI_OK : CLI_FAILED;
 }
 
+static void print_alarms(const struct cli *c, const json_t *answer, FILE *out)
+{
+        const json_t *list = json_object_get(answer, "alarms"), *a;
+        size_t i;
+
+        if (json_array_size(list) == 0)
+                fprintf(out, "no alarms\n");
+        json_array_foreach(list, i, a)
+                fprintf(out, "%" JSON_INTEGER_FORMAT "  %s  %s%s  about %" JSON_INTEGER_FORMAT ": %s (%s)\n", json_integer_value(json_object_get(a, "number")),
+                        json_string_value(json_object_get(a, "at")), json_string_value(json_object_get(a, "kind")),
+                        json_is_true(json_object_get(a, "halts")) ? ", HALTS" : "", json_integer_value(json_object_get(a, "about")),
+                        json_string_value(json_object_get(a, "text")), json_string_value(json_object_get(a, "detail")));
+}
+
+static int call_alarms(struct cli *c, const char *method, const char *path, void (*print)(const struct cli *c, const json_t *answer, FILE *out))
+{
+        json_t *answer = NULL;
+        long status;
+
+        if (!path || client_call(c, method, path, NULL, &status, &answer) < 0)
+                return CLI_FAILED;
+        if (status != 200) {
+                int code = client_problem(c, status, answer);
+                json_decref(answer);
+                return code;
+        }
+        cli_print(c, answer, print);
+        return CLI_OK;
+}
+
+static int agent_alarms(struct cli *c)
+{
+        return call_alarms(c, "GET", "/v1/alarms", print_alarms);
+}
+
+static int agent_dismiss(struct cli *c)
+{
+        if (strspn(c->operands[0], "0123456789") != strlen(c->operands[0])) {
+                cli_error("an alarm is named by its number: see `shuyi agent alarms`");
+                return CLI_USAGE;
+        }
+        return call_alarms(c, "DELETE", arena_printf(c->arena, "/v1/alarms/%s", c->operands[0]), NULL);
+}
+
 static const struct cli_option options_init[] = {
         { "domain", "CODE", "six digits", true }, { "department", "CODE", "unified social credit code", true },
         { "label", "TEXT", "what people call the agent", false }, PASSPHRASE_OPTIONS, { NULL, NULL, NULL, false },
@@ -134,6 +178,8 @@ const struct cli_command commands_agent[] = {
         { "agent", "try", "ENTRY.json", 1, 1, "send an entry's sample from source to sink, on this machine alone", options_try, agent_try },
         { "agent", "list", "", 0, 0, "agents of the domain", options_list, agent_list },
         { "agent", "status", "", 0, 0, "what the department's own agent says of itself", NULL, agent_status },
+        { "agent", "alarms", "", 0, 0, "what the center or a peer could not have done honestly, with the evidence", NULL, agent_alarms },
+        { "agent", "dismiss", "NUMBER", 1, 1, "an alarm is dealt with; after one that halts, the center's present log is taken as it is", NULL, agent_dismiss },
         { "agent", "subscriptions", "", 0, 0, "streams that the department's own agent receives", NULL, agent_subscriptions },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

@@ -46,7 +46,7 @@ static int ping(struct cli *c)
 
 /* ---- doctor ---- */
 
-struct finding { const char *check; bool good; char text[160]; };
+struct finding { const char *check; bool good; char text[200]; };
 
 static void check_mlock(struct cli *c, struct finding *f)
 {
@@ -110,6 +110,32 @@ static void check_agent(struct cli *c, struct finding *f)
         json_decref(answer);
 }
 
+static json_int_t number(const json_t *o, const char *name)
+{
+        return json_integer_value(json_object_get(o, name));
+}
+
+/* What the center has proved to the agent, and what stands against it. */
+static void check_proof(struct cli *c, struct finding *f)
+{
+        json_t *answer = NULL;
+        long status = 0;
+        int r = client_call(c, "GET", "/v1/status", NULL, &status, &answer);
+        const json_t *p = json_object_get(answer, "proof");
+
+        if (r < 0 || status != 200 || !p) {
+                snprintf(f->text, sizeof f->text, "the agent does not say what is proved to it");
+        } else {
+                f->good = number(p, "alarms") == 0;
+                snprintf(f->text, sizeof f->text, "log verified to %lld, %lld s ago; %lld receipts wait, the oldest %lld s; %s%lld alarms%s",
+                         (long long)number(json_object_get(p, "verified"), "size"), (long long)number(p, "verified_age_ms") / 1000,
+                         (long long)number(p, "receipts_waiting"), (long long)number(p, "oldest_receipt_ms") / 1000,
+                         json_is_true(json_object_get(p, "halted")) ? "HALTED, " : "", (long long)number(p, "alarms"),
+                         f->good ? "" : ": see `shuyi agent alarms`");
+        }
+        json_decref(answer);
+}
+
 static void check_clock(struct cli *c, struct finding *f)
 {
         json_t *center = NULL;
@@ -127,7 +153,7 @@ static void check_clock(struct cli *c, struct finding *f)
 
 static const struct { const char *name; void (*run)(struct cli *c, struct finding *f); } checks[] = {
         { "memory lock", check_mlock }, { "open files", check_files }, { "core dumps", check_core },
-        { "disk", check_sync }, { "agent", check_agent }, { "clock", check_clock },
+        { "disk", check_sync }, { "agent", check_agent }, { "proof", check_proof }, { "clock", check_clock },
 };
 
 static void print_doctor(const struct cli *c, const json_t *list, FILE *out)
@@ -159,6 +185,6 @@ static const struct cli_option options_doctor[] = { { "dir", "DIR", "directory w
 
 const struct cli_command commands_system[] = {
         { "ping", "", "", 0, 0, "ask the center how far its log is, through the agent", NULL, ping },
-        { "doctor", "", "", 0, 0, "is this machine fit: memory lock, files, disk, clock, agent", options_doctor, doctor },
+        { "doctor", "", "", 0, 0, "is this machine fit: memory lock, files, disk, clock, agent; has the center proved what it says", options_doctor, doctor },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

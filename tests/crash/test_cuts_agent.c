@@ -163,10 +163,13 @@ static void settle(struct working *w)
 {
         uint32_t lane = (uint32_t)up_to(w, 2), number;
         Shuyi__Agent__OutboxRow *box;
-        uint64_t last;
+        Shuyi__Agent__SealedRow *row;
+        uint64_t last, first;
 
         MUST(outbox_get(store_state(w->ag->store), w->arena, &box));
-        MUST(outbox_settle(w->ag, w->arena, lane, outbox_first(box, lane)));
+        first = outbox_first(box, lane);
+        if (outbox_find(store_state(w->ag->store), w->arena, lane, first, &row) > 0)
+                MUST(outbox_settle(w->ag, w->arena, lane, row, first, first % 2));
         if (outbox_resource(store_state(w->ag->store), "R1", &number) > 0) {
                 MUST(outbox_taken_last(w->ag->store, number, &last));
                 MUST(outbox_release(w->ag, w->arena, number, last > 20 ? last - 20 : 0));

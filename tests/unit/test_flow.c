@@ -267,6 +267,7 @@ static void test_what_may_be_done_under_stale_trust(void **state)
                 assert_true(flow_may(works[i].work, FLOW_FRESH));
                 assert_int_equal(flow_may(works[i].work, FLOW_STALE), works[i].stale);
                 assert_int_equal(flow_may(works[i].work, FLOW_AHEAD), works[i].stale);
+                assert_int_equal(flow_may(works[i].work, FLOW_HALTED), works[i].stale);
         }
 }
 
