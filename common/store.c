@@ -4,11 +4,14 @@
 #include "common/store_internal.h"
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "common/directory.h"
+#include "common/log.h"
 #include "common/macro.h"
+#include "common/store_scan.h"
 
 #define MAP_BYTES_DEFAULT (1ull << 30)
 #define RESERVE_BYTES_MAX (64ull << 20)
@@ -31,6 +34,9 @@ static int open_databases(struct store *s, const char *const *own)
                 if (!name)
                         break;
                 assert(i < STORE_DATABASES_MAX);
+                assert(strlen(name) < STORE_NAME_BYTES);
+                strcpy(s->names[i], name);
+                store_row_key(name, s->row_keys[i]);
                 r = mdb_dbi_open(txn, name, MDB_CREATE, &s->dbis[i]);
                 s->db_count = i + 1;
         }
@@ -66,6 +72,28 @@ static int make_file(const char *dir)
         if (r == 0 && rename(made, named) < 0)
                 r = errno;
         return r == 0 ? directory_sync(dir) : store_translate(r);
+}
+
+static void tell_damage(void *ctx, const char *text)
+{
+        log_event(LOG_CRIT, "store.damaged", log_str("dir", ctx), log_str("where", text));
+}
+
+/* Before LMDB reads it: what is damaged may crash it. */
+static int look_over(const struct store_options *o)
+{
+        struct store_scan found;
+        char path[4096];
+        int fd, r;
+
+        if (snprintf(path, sizeof(path), "%s/data.mdb", o->dir) >= (int)sizeof(path))
+                return -ENAMETOOLONG;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = store_scan_fd(fd, 0, o->scan ? STORE_SCAN_ALL : STORE_SCAN_ROOTS, 0, tell_damage, (void *)o->dir, &found);
+        close(fd);
+        return r == 0 && found.damages > 0 ? -EBADMSG : r;
 }
 
 static int open_environment(struct store *s, const struct store_options *o)
@@ -124,6 +152,8 @@ int store_open(const struct store_options *o, struct store **ret)
         if (s->lock_fd < 0)
                 return s->lock_fd;
         r = make_file(o->dir);
+        if (r == 0)
+                r = look_over(o);
         if (r == 0)
                 r = open_environment(s, o);
         if (r < 0)
@@ -278,7 +308,8 @@ void store_group_abort(struct store *s)
 
 static int put(struct store *s, unsigned db, struct bytes key, struct bytes value, unsigned flags)
 {
-        MDB_val k = store_val(key), v = store_val(value);
+        MDB_val k = store_val(key), v = { value.n + STORE_CHECK_BYTES, NULL };
+        uint8_t check[STORE_CHECK_BYTES];
         int r;
 
         assert(s->now && db < s->db_count);
@@ -288,7 +319,14 @@ static int put(struct store *s, unsigned db, struct bytes key, struct bytes valu
         if (r < 0)
                 return r;
         s->writes++;
-        return store_translate(mdb_put(s->now, s->dbis[db], &k, &v, flags));
+        store_row_check(s->row_keys[db], key, value, check);
+        r = mdb_put(s->now, s->dbis[db], &k, &v, flags | MDB_RESERVE);
+        if (r != 0)
+                return store_translate(r);
+        if (value.n > 0)
+                memmove(v.mv_data, value.p, value.n);
+        memcpy((uint8_t *)v.mv_data + value.n, check, STORE_CHECK_BYTES);
+        return 0;
 }
 
 int store_put(struct store *s, unsigned db, struct bytes key, struct bytes value)

@@ -6,6 +6,8 @@
  * before they send, wait or sleep, for an open snapshot pins every page freed after it.
  *
  * LMDB is told to sync each commit (never NOSYNC or WRITEMAP); the log's segments carry acknowledgements.
+ * LMDB has no checksums, so each row bears one: a row that was damaged is never handed out (-EBADMSG, and the log names it).
+ * What leads to the rows is looked over at each opening, and all of it by store_scan.
  * Values are valid until the next write, or until the snapshot is closed: copy to keep.
  * No fork after store_open; no second store_open of a directory in one process.
  *
@@ -14,6 +16,7 @@
 #include "common/bytes.h"
 #include "common/exchange/state.h"
 #include "common/segment.h"
+#include "common/store_scan.h"
 #include "common/times.h"
 
 enum store_db {
@@ -32,6 +35,7 @@ struct store_options {
         unsigned readers;                       /* snapshots open at once; 0: 64 */
         const char *const *databases;           /* names after the first three, NULL-ended; may be NULL */
         bool allow_volatile;                    /* take a tmpfs or ramfs: tests and demos only */
+        bool scan;                              /* look at every row before it is opened, not only at what leads to them */
 };
 
 struct store;
@@ -109,6 +113,9 @@ int store_room(struct store *s, struct store_room *ret);
 int store_grow(struct store *s, uint64_t map_bytes);
 /* Clears slots of processes that died; at start and now and then.  *ret (may be NULL) counts them. */
 int store_reader_check(struct store *s, unsigned *ret);
+/* Looks at every row of what is committed now, and at all that leads to them; what is damaged is told and logged.  Sleeps a
+ * millisecond each `pause_pages` pages (0: never).  Itself a long reader.  Any thread.  0; -EBADMSG: damage; a fault. */
+int store_scan(struct store *s, unsigned pause_pages, store_damage_fn tell, void *ctx, struct store_scan *ret);
 /* Age of the oldest open snapshot in nanoseconds; 0 if none.  Any thread. */
 uint64_t store_oldest_reader_ns(struct store *s);
 /* A compacted copy, synced, into the existing empty directory `dir`: itself a long reader.  Any thread. */

@@ -167,6 +167,25 @@ int store_reader_check(struct store *s, unsigned *ret)
         return r;
 }
 
+int store_scan(struct store *s, unsigned pause_pages, store_damage_fn tell, void *ctx, struct store_scan *ret)
+{
+        struct store_snapshot *p;
+        mdb_filehandle_t fd;
+        int r = store_translate(mdb_env_get_fd(s->env, &fd));
+
+        for (int tries = 0; r == 0 && tries < 10; tries++) {
+                r = store_snapshot_open(s, &p);
+                if (r < 0)
+                        return r;
+                r = store_scan_fd(fd, mdb_txn_id(p->txn), STORE_SCAN_ALL, pause_pages, tell, ctx, ret);
+                store_snapshot_close(p);
+                if (r != -EAGAIN)               /* two commits passed before the meta pages were read */
+                        break;
+                r = 0;
+        }
+        return r == 0 && ret->damages > 0 ? -EBADMSG : r;
+}
+
 uint64_t store_oldest_reader_ns(struct store *s)
 {
         uint64_t now = times_mono().ns, oldest = now;

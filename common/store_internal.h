@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include "common/store.h"
 
+#define STORE_NAME_BYTES 32
+
 struct store_snapshot {
         struct store *store;
         MDB_txn *txn;                           /* NULL until first used */
@@ -14,9 +16,13 @@ struct store_snapshot {
         bool in_use;
 };
 
+#define STORE_CHECK_BYTES 8                     /* behind each value: SipHash over database, key and value */
+
 struct store {
         MDB_env *env;
         MDB_dbi dbis[STORE_DATABASES_MAX];
+        char names[STORE_DATABASES_MAX][STORE_NAME_BYTES];
+        uint8_t row_keys[STORE_DATABASES_MAX][8];
         unsigned db_count;
         int lock_fd;
         uint64_t page_bytes, map_bytes, reserve_bytes;
@@ -41,6 +47,12 @@ int store_translate(int r);
 
 static inline MDB_val store_val(struct bytes b) { return (MDB_val){ b.n, (void *)b.p }; }
 static inline struct bytes store_bytes(MDB_val v) { return bytes_of(v.mv_data, v.mv_size); }
+
+/* The check of a row, against damage, not against malice.  `row_key` is that of the database's name. */
+void store_row_key(const char *name, uint8_t ret[8]);
+void store_row_check(const uint8_t row_key[8], struct bytes key, struct bytes value, uint8_t ret[STORE_CHECK_BYTES]);
+/* Does the value, with its check behind it, hold? */
+bool store_row_holds(const uint8_t row_key[8], struct bytes key, struct bytes with_check);
 
 /* store_get, store_next and store_last in any transaction. */
 int store_txn_get(const struct store *s, MDB_txn *txn, unsigned db, struct bytes key, struct bytes *ret);

@@ -2,6 +2,8 @@
 #include "common/store_internal.h"
 #include <assert.h>
 #include <errno.h>
+#include <sodium.h>
+#include "common/log.h"
 
 int store_translate(int r)
 {
@@ -32,6 +34,48 @@ int store_translate(int r)
         }
 }
 
+/* -- What a row bears against damage. -- */
+
+void store_row_key(const char *name, uint8_t ret[8])
+{
+        static const uint8_t key[crypto_shorthash_KEYBYTES] = "shuyi/store/row";
+
+        crypto_shorthash(ret, (const uint8_t *)name, strlen(name), key);
+}
+
+void store_row_check(const uint8_t row_key[8], struct bytes key, struct bytes value, uint8_t ret[STORE_CHECK_BYTES])
+{
+        uint8_t k[crypto_shorthash_KEYBYTES] = { 0 };
+
+        memcpy(k, row_key, 8);
+        crypto_shorthash(k + 8, key.p, key.n, k);
+        crypto_shorthash(ret, value.p, value.n, k);
+}
+
+bool store_row_holds(const uint8_t row_key[8], struct bytes key, struct bytes with_check)
+{
+        uint8_t check[STORE_CHECK_BYTES];
+
+        if (with_check.n < STORE_CHECK_BYTES)
+                return false;
+        with_check.n -= STORE_CHECK_BYTES;
+        store_row_check(row_key, key, with_check, check);
+        return memcmp(check, with_check.p + with_check.n, STORE_CHECK_BYTES) == 0;
+}
+
+/* 1 and the value without its check; -EBADMSG, and the log names the row. */
+static int take_row(const struct store *s, unsigned db, struct bytes key, MDB_val v, struct bytes *ret)
+{
+        struct bytes value = store_bytes(v);
+
+        if (!store_row_holds(s->row_keys[db], key, value)) {
+                log_event(LOG_CRIT, "store.damaged", log_str("database", s->names[db]), log_hex("key", key), log_u64("bytes", value.n));
+                return -EBADMSG;
+        }
+        *ret = bytes_of(value.p, value.n - STORE_CHECK_BYTES);
+        return 1;
+}
+
 int store_txn_get(const struct store *s, MDB_txn *txn, unsigned db, struct bytes key, struct bytes *ret)
 {
         MDB_val k = store_val(key), v;
@@ -45,12 +89,11 @@ int store_txn_get(const struct store *s, MDB_txn *txn, unsigned db, struct bytes
                 return 0;
         if (r != 0)
                 return store_translate(r);
-        *ret = store_bytes(v);
-        return 1;
+        return take_row(s, db, key, v, ret);
 }
 
 /* Hands out what a cursor stands on, if it begins with `prefix`. */
-static int take_if_prefixed(int r, struct bytes prefix, MDB_val k, MDB_val v, struct bytes *ret_key, struct bytes *ret_value)
+static int take_if_prefixed(const struct store *s, unsigned db, int r, struct bytes prefix, MDB_val k, MDB_val v, struct bytes *ret_key, struct bytes *ret_value)
 {
         if (r == MDB_NOTFOUND)
                 return 0;
@@ -59,8 +102,7 @@ static int take_if_prefixed(int r, struct bytes prefix, MDB_val k, MDB_val v, st
         if (!bytes_has_prefix(store_bytes(k), prefix))
                 return 0;
         *ret_key = store_bytes(k);
-        *ret_value = store_bytes(v);
-        return 1;
+        return take_row(s, db, store_bytes(k), v, ret_value);
 }
 
 int store_txn_next(const struct store *s, MDB_txn *txn, unsigned db, struct bytes prefix, struct bytes from,
@@ -76,7 +118,7 @@ int store_txn_next(const struct store *s, MDB_txn *txn, unsigned db, struct byte
         if (r != 0)
                 return store_translate(r);
         r = mdb_cursor_get(cursor, &k, &v, start.n > 0 ? MDB_SET_RANGE : MDB_FIRST);
-        r = take_if_prefixed(r, prefix, k, v, ret_key, ret_value);
+        r = take_if_prefixed(s, db, r, prefix, k, v, ret_key, ret_value);
         mdb_cursor_close(cursor);
         return r;
 }
@@ -119,7 +161,7 @@ int store_txn_last(const struct store *s, MDB_txn *txn, unsigned db, struct byte
                 r = mdb_cursor_get(cursor, &k, &v, MDB_PREV);
         else if (r == MDB_NOTFOUND)
                 r = mdb_cursor_get(cursor, &k, &v, MDB_LAST);
-        r = take_if_prefixed(r, prefix, k, v, ret_key, ret_value);
+        r = take_if_prefixed(s, db, r, prefix, k, v, ret_key, ret_value);
         mdb_cursor_close(cursor);
         return r;
 }
