@@ -10,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "agent/api.h"
+#include "agent/keep.h"
 #include "agent/link.h"
 #include "agent/outbox.h"
 #include "agent/replica.h"
@@ -41,6 +42,7 @@ static int open_store(struct agent *ag)
                 .map_bytes = (uint64_t)config_int(ag->config, S_MAP),
                 .readers = SNAPSHOTS_MAX,
                 .allow_volatile = config_bool(ag->config, S_VOLATILE),
+                .scan = true,                   /* what waits here is nowhere else */
         };
         int r = store_open(&o, &ag->store);
 
@@ -66,6 +68,26 @@ static int open_vault(struct agent *ag)
         return r;
 }
 
+/* Is the storage key the one that the store was written with? */
+static int check_vault(struct agent *ag, struct arena *a)
+{
+        static const struct bytes text = { (const uint8_t *)"storage key", 11 };
+        struct agent_key k = agent_key(AGENT_VAULT);
+        struct bytes value, plain;
+        int r = store_get(ag->store, STORE_STATE, agent_key_get(&k), &value);
+
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                value = vault_seal_in(ag->vault, a, text, text);
+                return value.p ? keep_put_bytes(ag->store, &k, value) : -ENOMEM;
+        }
+        if (vault_unseal(ag->vault, a, text, value, &plain) && bytes_equal(plain, text))
+                return 0;
+        log_event(LOG_ERR, "agent.vault", log_errno("fault", -EBADMSG), log_str("todo", "storage.key is damaged or another store's: restore it, nothing in the store opens without it"));
+        return -EBADMSG;
+}
+
 /* First rows of a new store. */
 static int begin_rows(struct agent *ag)
 {
@@ -74,6 +96,8 @@ static int begin_rows(struct agent *ag)
 
         if (r == 0)
                 r = store_group_begin_reserved(ag->store);
+        if (r == 0)
+                r = check_vault(ag, a);
         if (r == 0)
                 r = replica_begin(ag, a);
         if (r == 0)

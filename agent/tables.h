@@ -29,6 +29,7 @@
         X(AGENT_SINK, 0x92, "sink number u16, grant id 32", "SinkRow") \
         X(AGENT_SINK_FILE, 0x93, "digest of the path 32", "SinkRow: how much of the file counts") \
         X(AGENT_USE, 0x95, "grant id 32, stream_seq u64", "AcquisitionRow (proto/audit.proto): the department's own record of ZS 32") \
+        X(AGENT_VAULT, 0x97, "-", "a fixed text under the storage key: with another key the store is not opened") \
         X(AGENT_MAIL, 0x98, "mail number u64", "MailRow") \
         X(AGENT_REPLICA, 0xa0, "-", "ReplicaRow") \
         X(AGENT_SEAL_KEY, 0xa1, "public key 32", "SealKeyRow")

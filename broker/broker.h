@@ -75,6 +75,7 @@ struct reads;
 struct observe;
 struct publish;
 struct timer;
+struct scrub;
 
 int verify_start(struct broker *b, struct verify **ret);
 void verify_stop(struct verify *v);             /* what was pushed is done first */
@@ -113,3 +114,6 @@ unsigned observe_port(const struct observe *o);
 
 int timer_start(struct broker *b, struct timer **ret);
 void timer_stop(struct timer *t);
+
+int scrub_start(struct broker *b, struct scrub **ret);
+void scrub_stop(struct scrub *s);

@@ -47,17 +47,67 @@ static int open_scratch(struct broker *b, char dir[4096], struct store **ret)
         return store_open(&o, ret);
 }
 
-/* The broker's own state, if no broker holds it. */
-static void open_own(struct broker *b)
+/* The broker's own state, if no broker holds it.  -EBADMSG: it is damaged, and the log says where. */
+static int open_own(struct broker *b)
 {
+        int r = 0;
+
         char dir[4096], file[4200];
         struct stat st;
         struct store_options o = { .dir = recover_dir(b, "state", dir), .map_bytes = (uint64_t)broker_setting(b, S_STORE_MAP),
                                    .databases = fold_databases, .allow_volatile = true };
 
         snprintf(file, sizeof(file), "%s/data.mdb", dir);
-        if (stat(file, &st) < 0 || store_open(&o, &b->store) < 0)
+        if (stat(file, &st) == 0)
+                r = store_open(&o, &b->store);
+        if (r < 0)
                 b->store = NULL;
+        return r == -EBADMSG ? r : 0;
+}
+
+/* ---- all that is damaged ---- */
+
+static void tell_log(void *ctx, const struct segment_damage *d)
+{
+        (void)ctx;
+        fprintf(stderr, "damaged: log file %llu offset %llu: ", (unsigned long long)d->place.file, (unsigned long long)d->place.offset);
+        if (d->first > 0 && d->first == d->last)
+                fprintf(stderr, "entry %llu ", (unsigned long long)d->first);
+        else if (d->first > 0)
+                fprintf(stderr, "entries %llu to %llu ", (unsigned long long)d->first, (unsigned long long)d->last);
+        fprintf(stderr, "%s\n", d->reason);
+}
+
+static void tell_state(void *ctx, const char *text)
+{
+        (void)ctx;
+        fprintf(stderr, "damaged: state: %s\n", text);
+}
+
+/* Each place of log and state that does not read.  0, -EBADMSG or a fault. */
+static int find_damage(struct broker *b)
+{
+        struct segment_checked log = { 0 };
+        struct store_scan state = { 0 };
+        uint64_t synced = 0, file;
+        char dir[4096];
+        int r = open_own(b), s;
+
+        if (r == 0 && b->store)
+                r = store_scan(b->store, NULL, tell_state, NULL, &state);
+        if (r == 0 && b->store)
+                r = recover_synced_before(b, &synced, &file);
+        s = segment_check(recover_dir(b, "log", dir), config_string(b->config, S_DOMAIN), synced, tell_log, NULL, &log);
+        printf("log_files=%llu log_entries=%llu log_heads=%llu log_damages=%llu state_rows=%llu state_damages=%llu\n", (unsigned long long)log.files,
+               (unsigned long long)log.entries, (unsigned long long)log.heads, (unsigned long long)log.damages, (unsigned long long)state.rows, (unsigned long long)state.damages);
+        if (r == -EBADMSG) {                    /* what is damaged is not compared with */
+                store_close(b->store);
+                b->store = NULL;
+                printf("the state is damaged: move %s/state away, and the next start makes it anew from the log\n", config_string(b->config, S_STORE_DIR));
+        }
+        if (s < 0 && s != -ENOENT)
+                return s;
+        return log.damages > 0 ? -EBADMSG : r;
 }
 
 struct standing { uint64_t seq, rows; struct digest chain, state; };
@@ -147,8 +197,9 @@ int logcheck_run(struct broker *b, bool signatures)
         char dir[4096];
         int r;
 
-        open_own(b);
-        r = recover_open(b, true);
+        int damage = find_damage(b);
+
+        r = damage == 0 || damage == -EBADMSG ? recover_open(b, true) : damage;
         if (r == 0)
                 r = open_scratch(b, dir, &scratch);
         if (r == 0) {
@@ -158,6 +209,8 @@ int logcheck_run(struct broker *b, bool signatures)
                 store_close(scratch);
                 remove_dir(dir);
         }
+        if (r == 0)
+                r = damage;
         printf("%s: %s\n", signatures ? "log check" : "replay", r == 0 ? "all holds" : r == -EBADMSG ? "DOES NOT HOLD" : strerror(-r));
         return r;
 }

@@ -42,6 +42,7 @@ struct threads {
         struct reads *reads;
         struct front *front;
         struct timer *timer;
+        struct scrub *scrub;
         struct observe *observe;
 };
 
@@ -134,6 +135,8 @@ static int start_threads(struct broker *b, struct threads *t, bool crashed)
         if (r == 0)
                 r = timer_start(b, &t->timer);
         if (r == 0)
+                r = scrub_start(b, &t->scrub);
+        if (r == 0)
                 r = front_start(b, t->verify, &t->front);
         if (r == 0)
                 r = observe_start(b, t->verify, t->front, &t->observe);
@@ -156,6 +159,7 @@ static void stop_threads(struct broker *b, struct threads *t)
         wait_empty(b);
         observe_stop(t->observe);
         timer_stop(t->timer);
+        scrub_stop(t->scrub);
         deliver_end_sessions(t->deliver);
         verify_stop(t->verify);
         sequence_stop(t->sequence);

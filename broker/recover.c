@@ -92,8 +92,7 @@ static int open_store(struct broker *b)
         return r;
 }
 
-/* What the state has was synced: less in the log is damage.  Older files need not be read again. */
-static int synced_before(struct broker *b, uint64_t *ret_seq, uint64_t *ret_file)
+int recover_synced_before(struct broker *b, uint64_t *ret_seq, uint64_t *ret_file)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(1 << 20);
         _cleanup_(store_snapshot_closep) struct store_snapshot *p = NULL;
@@ -122,7 +121,7 @@ static int open_segments(struct broker *b, bool read_only)
                 .dir = recover_dir(b, "log", dir), .domain = b->domain, .segment_bytes = (uint64_t)broker_setting(b, S_SEGMENT_BYTES) & ~4095ull,
                 .keep_free = 2, .read_only = read_only, .allow_volatile = config_bool(b->config, S_STORE_VOLATILE),
         };
-        int r = b->store ? synced_before(b, &o.synced_seq, &o.check_from_file) : 0;
+        int r = b->store ? recover_synced_before(b, &o.synced_seq, &o.check_from_file) : 0;
 
         if (r == 0)
                 r = segment_open(&o, &b->segments, &found);

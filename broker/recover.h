@@ -10,6 +10,8 @@
 int recover_open(struct broker *b, bool read_only);
 /* Brings the state to the end of the log.  *ret_crashed: the last run did not end in order.  -ENODATA: no genesis yet. */
 int recover_run(struct broker *b, bool *ret_crashed);
+/* What the state has was synced: less in the log is damage.  Older files than that of this entry need not be read again. */
+int recover_synced_before(struct broker *b, uint64_t *ret_seq, uint64_t *ret_file);
 void recover_close(struct broker *b);
 
 /* Who this broker is by the state: its credential, the authority; and that the log key is the anchor's.  0, or -EKEYREJECTED

@@ -176,3 +176,17 @@ struct segment_space {
 };
 int segment_space(struct segment_log *l, struct segment_space *ret);    /* any thread */
 uint64_t segment_first_seq(struct segment_log *l);                      /* the oldest kept; any thread */
+
+/* -- All that is wrong, not only the first. -- */
+
+struct segment_damage {
+        struct segment_place place;             /* offset 0: the file as a whole */
+        uint64_t first, last;                   /* entries that cannot be read; 0: none of them, a head or a header */
+        char reason[96];
+};
+struct segment_checked { uint64_t files, entries, heads, first_seq, last_seq, damages; };
+
+/* Reads all files of the log in `dir`, goes on behind what does not read, and tells each damage.  What a cut may have left of a last
+ * group beyond `synced_seq` is none.  Nobody may write meanwhile.  0, also with damages; -ENOENT: no log; faults. */
+int segment_check(const char *dir, const char *domain, uint64_t synced_seq, void (*tell)(void *ctx, const struct segment_damage *d), void *ctx,
+                  struct segment_checked *ret);

@@ -179,8 +179,8 @@ int segment_reader_later(struct segment_reader *r, uint64_t file, uint64_t offse
 
         if (e <= 0)
                 return e;
-        if (rec.type == SEGMENT_ENTRY) {
-                if (!segment_entry_decode(rec.payload, &entry))
+        if (rec.type != SEGMENT_HEAD && rec.type != SEGMENT_MAP) {
+                if (!segment_record_entry(rec.type, rec.payload, &entry))
                         return 0;
                 rec.epoch = entry.epoch;
                 rec.seq = entry.seq;

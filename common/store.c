@@ -91,7 +91,7 @@ static int look_over(const struct store_options *o)
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = store_scan_fd(fd, 0, o->scan ? STORE_SCAN_ALL : STORE_SCAN_ROOTS, 0, tell_damage, (void *)o->dir, &found);
+        r = store_scan_fd(fd, 0, o->scan ? STORE_SCAN_ALL : STORE_SCAN_ROOTS, NULL, tell_damage, (void *)o->dir, &found);
         close(fd);
         return r == 0 && found.damages > 0 ? -EBADMSG : r;
 }

@@ -113,9 +113,9 @@ int store_room(struct store *s, struct store_room *ret);
 int store_grow(struct store *s, uint64_t map_bytes);
 /* Clears slots of processes that died; at start and now and then.  *ret (may be NULL) counts them. */
 int store_reader_check(struct store *s, unsigned *ret);
-/* Looks at every row of what is committed now, and at all that leads to them; what is damaged is told and logged.  Sleeps a
- * millisecond each `pause_pages` pages (0: never).  Itself a long reader.  Any thread.  0; -EBADMSG: damage; a fault. */
-int store_scan(struct store *s, unsigned pause_pages, store_damage_fn tell, void *ctx, struct store_scan *ret);
+/* Looks at every row of what is committed now, and at all that leads to them; what is damaged is told.  `go_on`: see
+ * store_scan.h; may be NULL.  Itself a long reader.  Any thread.  0; -EBADMSG: damage; a fault. */
+int store_scan(struct store *s, store_scan_go_on_fn go_on, store_damage_fn tell, void *ctx, struct store_scan *ret);
 /* Age of the oldest open snapshot in nanoseconds; 0 if none.  Any thread. */
 uint64_t store_oldest_reader_ns(struct store *s);
 /* A compacted copy, synced, into the existing empty directory `dir`: itself a long reader.  Any thread. */

@@ -167,7 +167,7 @@ int store_reader_check(struct store *s, unsigned *ret)
         return r;
 }
 
-int store_scan(struct store *s, unsigned pause_pages, store_damage_fn tell, void *ctx, struct store_scan *ret)
+int store_scan(struct store *s, store_scan_go_on_fn go_on, store_damage_fn tell, void *ctx, struct store_scan *ret)
 {
         struct store_snapshot *p;
         mdb_filehandle_t fd;
@@ -177,7 +177,7 @@ int store_scan(struct store *s, unsigned pause_pages, store_damage_fn tell, void
                 r = store_snapshot_open(s, &p);
                 if (r < 0)
                         return r;
-                r = store_scan_fd(fd, mdb_txn_id(p->txn), STORE_SCAN_ALL, pause_pages, tell, ctx, ret);
+                r = store_scan_fd(fd, mdb_txn_id(p->txn), STORE_SCAN_ALL, go_on, tell, ctx, ret);
                 store_snapshot_close(p);
                 if (r != -EAGAIN)               /* two commits passed before the meta pages were read */
                         break;

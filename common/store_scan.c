@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What LMDB writes (mdb.c of 0.9): little-endian, as all machines we run on. */
@@ -26,6 +25,7 @@
 #define FREE_MADE_ALONE 0x4000                  /* made as a file without directory: says nothing */
 #define DEPTH_MAX 32
 #define KEY_MAX STORE_KEY_MAX
+#define GO_ON_PAGES 64
 
 struct tree { uint32_t page_bytes; uint16_t flags, depth; uint64_t branches, leaves, overflow, entries, root; };
 struct meta { uint64_t map_bytes, last_page, txn; struct tree free, main; };
@@ -34,7 +34,7 @@ struct scan {
         int fd;
         uint64_t page_bytes, file_pages, last_page;
         enum store_scan_depth depth;
-        unsigned pause_pages;
+        store_scan_go_on_fn go_on;
         uint8_t *used;                          /* a bit a page */
         store_damage_fn tell;
         void *ctx;
@@ -103,8 +103,8 @@ static int read_pages(struct scan *s, uint64_t page, uint64_t n, uint8_t *to)
                 at += (size_t)got;
         }
         s->out->pages += n;
-        if (s->pause_pages && s->out->pages % s->pause_pages < n)
-                nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+        if (s->go_on && s->out->pages % GO_ON_PAGES < n && !s->go_on(s->ctx))
+                return -ECANCELED;
         return 0;
 }
 
@@ -422,9 +422,9 @@ static int choose_meta(struct scan *s, uint64_t txn, struct meta *ret)
         return 1;
 }
 
-int store_scan_fd(int fd, uint64_t txn, enum store_scan_depth depth, unsigned pause_pages, store_damage_fn tell_fn, void *ctx, struct store_scan *ret)
+int store_scan_fd(int fd, uint64_t txn, enum store_scan_depth depth, store_scan_go_on_fn go_on, store_damage_fn tell_fn, void *ctx, struct store_scan *ret)
 {
-        struct scan s = { .fd = fd, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), .depth = depth, .pause_pages = pause_pages, .tell = tell_fn, .ctx = ctx, .out = ret };
+        struct scan s = { .fd = fd, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), .depth = depth, .go_on = go_on, .tell = tell_fn, .ctx = ctx, .out = ret };
         struct meta m;
         struct stat st;
         int r;

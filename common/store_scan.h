@@ -18,9 +18,12 @@ enum store_scan_depth {
         STORE_SCAN_ALL                          /* every row and page in use; takes as long as reading the file */
 };
 
+/* Asked each 64 pages: it may sleep; false ends the scan with -ECANCELED. */
+typedef bool (*store_scan_go_on_fn)(void *ctx);
+
 struct store_scan { uint64_t txn, pages, rows, damages; };
 
 /* Of the newest transaction in `fd`, or of `txn` where that is not 0 (a snapshot's, which must stay open): a file that is not
- * written meanwhile or one that a snapshot pins.  Each `pause_pages` pages it sleeps a millisecond; 0: never.
+ * written meanwhile or one that a snapshot pins.  `go_on` may be NULL.
  * 0, also with damages; -EAGAIN: `txn` is not one of the two in the meta pages any more; -ENOMEM, -EIO. */
-int store_scan_fd(int fd, uint64_t txn, enum store_scan_depth depth, unsigned pause_pages, store_damage_fn tell, void *ctx, struct store_scan *ret);
+int store_scan_fd(int fd, uint64_t txn, enum store_scan_depth depth, store_scan_go_on_fn go_on, store_damage_fn tell, void *ctx, struct store_scan *ret);

@@ -71,7 +71,7 @@ static int open_agent(struct agent *ag, const char *root)
         int r;
 
         snprintf(dir, sizeof(dir), "%s/state", root);
-        struct store_options o = { .dir = dir, .map_bytes = 16 << 20, .readers = 8, .allow_volatile = true };
+        struct store_options o = { .dir = dir, .map_bytes = 16 << 20, .readers = 8, .allow_volatile = true, .scan = true };
 
         ag->store = NULL;
         ag->vault = NULL;

@@ -385,12 +385,21 @@ static bool is_founded_again(const struct digest *d)
         return false;
 }
 
+static void tell_damage(void *wrong, const char *text)
+{
+        snprintf(wrong, CUTS_WRONG_BYTES, "%s", text);
+}
+
 static bool holds(struct broker *b, const char *image, uint64_t promised, bool deep, uint64_t *random, char *wrong)
 {
         struct arena *a = arena_new(1 << 20);
         const Shuyi__V1__MetaRow *meta;
+        struct store_scan scan;
         struct digest is;
         uint64_t seq;
+
+        if (store_scan(b->store, NULL, tell_damage, wrong, &scan) < 0)
+                return false;
 
         MUST(store_begin(b->store));
         meta = fold_meta(store_state(b->store), a);
