@@ -74,12 +74,10 @@ void front_cut(struct front *f, struct peer *p)
 }
 
 /* False: the peer is gone (retired). */
-bool front_send_bytes(struct front *f, struct peer *p, struct bytes frame)
+static bool after_send(struct front *f, struct peer *p, uint8_t type, int r)
 {
-        int r = frame.n == 0 ? -EMSGSIZE : link_server_send(f->server, &p->route, frame);
-
         if (r == 0) {
-                metrics_inc(f->counts, M_SENT, frame.p[0]);
+                metrics_inc(f->counts, M_SENT, type);
                 session_server_spoke(&p->session, f->now);
                 return true;
         }
@@ -87,6 +85,11 @@ bool front_send_bytes(struct front *f, struct peer *p, struct bytes frame)
         log_event(LOG_INFO, "link.unsent", log_u64("link", p->link), log_errno("fault", r));
         front_cut(f, p);                        /* it comes back and goes on where it was: nothing is lost in silence */
         return false;
+}
+
+bool front_send_bytes(struct front *f, struct peer *p, struct bytes frame)
+{
+        return after_send(f, p, frame.n > 0 ? frame.p[0] : 0, frame.n == 0 ? -EMSGSIZE : link_server_send(f->server, &p->route, frame));
 }
 
 bool front_send_frame(struct front *f, struct peer *p, enum frame_type type, const ProtobufCMessage *m)
@@ -129,13 +132,29 @@ void front_send_ping(struct front *f, struct peer *p, enum frame_type type, uint
 
 /* ---- what the others send ---- */
 
+static void free_sent(void *bytes, void *x)
+{
+        outgoing_free(x);
+}
+
+/* To its link, which frees it once it is encrypted. */
+static void give(struct front *f, struct peer *p, struct outgoing *x)
+{
+        uint8_t type = x->type;
+
+        after_send(f, p, type, link_server_give(f->server, &p->route, bytes_of(x->bytes, x->n), free_sent, x));
+}
+
+/* Takes `x`. */
 static void pass_on(struct front *f, struct outgoing *x)
 {
         struct peer *p = peers_current(&f->peers, x->link);
         struct session_action act;
 
-        if (!p || (x->session != 0 && x->session != p->session.session))
+        if (!p || (x->session != 0 && x->session != p->session.session)) {
+                outgoing_free(x);
                 return;
+        }
         if (x->type == FRAME_PAGE && p->questions > 0)
                 p->questions--;
         for (unsigned i = 0; i < x->settled_n && x->busy == 0; i++)
@@ -143,19 +162,18 @@ static void pass_on(struct front *f, struct outgoing *x)
         if (x->busy != 0) {
                 act = session_server_busy(&p->session, x->settled[0].lane, x->settled[0].number, x->busy, FRONT_BUSY_RETRY_MS * 5);
                 front_send_busy(f, p, &act);
+                outgoing_free(x);
                 return;
         }
         if (x->type == FRAME_PARCEL && session_server_sent(&p->session, x->window_bytes, f->now) != x->number)
                 broker_fail("front.parcel_number", -EPROTO);
-        front_send_bytes(f, p, bytes_of(x->bytes, x->n));
+        give(f, p, x);
 }
 
 void front_take_parcels(struct front *f)
 {
         struct outgoing *x;
 
-        for (unsigned i = 0; i < FRONT_FRAMES_A_TURN * 4 && outgoing_queue_take(&f->broker->parcels, 0, &x) > 0; i++) {
+        for (unsigned i = 0; i < FRONT_FRAMES_A_TURN * 4 && outgoing_queue_take(&f->broker->parcels, 0, &x) > 0; i++)
                 pass_on(f, x);
-                outgoing_free(x);
-        }
 }

@@ -73,13 +73,10 @@ struct outgoing *outgoing_new(uint32_t link, uint64_t session, enum frame_type t
 
         if (!row || n > row->max_bytes)
                 return NULL;
-        p = calloc(1, sizeof(*p) + n);
+        p = malloc(sizeof(*p) + n);
         if (!p)
                 return NULL;
-        p->link = link;
-        p->session = session;
-        p->type = (uint8_t)type;
-        p->n = n;
+        *p = (struct outgoing){ .link = link, .session = session, .type = (uint8_t)type, .n = n };
         p->bytes[0] = (uint8_t)type;
         if (m)
                 protobuf_c_message_pack(m, p->bytes + 1);

@@ -70,6 +70,9 @@ int link_server_wait(struct link_server *s, const int *fds, bool *ret_ready, siz
 int link_server_receive(struct link_server *s, struct link_frame **ret);
 /* Queues a copy.  -EAGAIN: that peer's queue is full (its window should have prevented it); -EHOSTUNREACH: gone; -EMSGSIZE. */
 int link_server_send(struct link_server *s, const struct link_route *route, struct bytes body);
+/* The same without a copy: `release` gets body.p and `owner` when the bytes are not needed any more, sent or not: at once,
+ * or later on a thread of the link's own. */
+int link_server_give(struct link_server *s, const struct link_route *route, struct bytes body, void (*release)(void *p, void *owner), void *owner);
 /* The peer's port: tells this connection from a later one with the same descriptor.  0: it is gone already. */
 uint16_t link_port(int fd);
 /* Shuts a peer's connection, unless the descriptor is no longer that of the peer with this port.  Only for cost: what it sent

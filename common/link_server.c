@@ -311,6 +311,25 @@ int link_server_send(struct link_server *s, const struct link_route *route, stru
         return zmq_send(s->router, body.p, body.n, ZMQ_DONTWAIT) < 0 ? -errno : 0;
 }
 
+int link_server_give(struct link_server *s, const struct link_route *route, struct bytes body, void (*release)(void *p, void *owner), void *owner)
+{
+        zmq_msg_t m;
+        int r = 0;
+
+        if (zmq_msg_init_data(&m, (void *)body.p, body.n, release, owner) < 0) {
+                r = -errno;
+                release((void *)body.p, owner);
+                return r;
+        }
+        if (body.n > FRAME_MAX_BYTES)
+                r = -EMSGSIZE;
+        else if (zmq_send(s->router, route->b, route->n, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 || zmq_msg_send(&m, s->router, ZMQ_DONTWAIT) < 0)
+                r = -errno;
+        if (r < 0)
+                zmq_msg_close(&m);
+        return r;
+}
+
 void link_server_counts(const struct link_server *s, struct link_counts *ret)
 {
         *ret = (struct link_counts){

@@ -325,6 +325,43 @@ static void test_the_largest_frame_passes_and_one_more_byte_does_not(void **stat
         free(big);
 }
 
+static void count_release(void *p, void *owner)
+{
+        atomic_fetch_add((_Atomic int *)owner, 1);
+        free(p);
+}
+
+static void wait_released(_Atomic int *released, int n)
+{
+        for (uint64_t end = now_ms() + 5000; atomic_load(released) < n && now_ms() < end;)
+                usleep(1000);
+        assert_int_equal(atomic_load(released), n);
+}
+
+static void test_bytes_given_away_arrive_and_are_released_once_sent_or_not(void **state)
+{
+        struct house *h = *state;
+        static _Atomic int released;
+        struct link_route route, nowhere = { .b = { 0, 1, 2, 3, 4 }, .n = 5 };
+        struct link_frame *f;
+
+        atomic_store(&released, 0);
+        connect_known(h);
+        assert_int_equal(link_client_send(h->client, bytes_str("x")), 0);
+        f = wait_server_frame(h->server);
+        route = f->route;
+        link_frame_free(f);
+        assert_int_equal(link_server_give(h->server, &route, bytes_of(calloc(1, 70000), 70000), count_release, &released), 0);
+        f = wait_client_frame(h->client);
+        assert_int_equal(f->body.n, 70000);
+        link_frame_free(f);
+        wait_released(&released, 1);
+        assert_int_equal(link_server_give(h->server, &route, bytes_of(malloc(1), FRAME_MAX_BYTES + 1), count_release, &released), -EMSGSIZE);
+        assert_int_equal(atomic_load(&released), 2);
+        assert_int_equal(link_server_give(h->server, &nowhere, bytes_of(malloc(1), 1), count_release, &released), -EHOSTUNREACH);
+        assert_int_equal(atomic_load(&released), 3);
+}
+
 static void test_a_peer_that_never_reads_fills_its_own_queue_only(void **state)
 {
         struct house *h = *state;
@@ -436,6 +473,7 @@ int main(void)
                 CASE(test_a_restarted_broker_is_found_again_on_a_new_route),
                 CASE(test_a_cut_peer_is_down_and_its_route_is_gone),
                 CASE(test_the_largest_frame_passes_and_one_more_byte_does_not),
+                CASE(test_bytes_given_away_arrive_and_are_released_once_sent_or_not),
                 CASE(test_a_peer_that_never_reads_fills_its_own_queue_only),
                 CASE(test_stalls_in_the_handshake_keep_nobody_out),
                 CASE(test_a_waiting_thread_hears_its_other_descriptors),
