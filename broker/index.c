@@ -112,6 +112,15 @@ static int open_index(struct index *x)
 
 /* ---- a batch ---- */
 
+/* Most entries are, and most bytes are theirs: they are not read, let alone hashed, to be left out. */
+static bool looks_like_update(struct index *x, struct segment_place place, uint64_t seq)
+{
+        uint8_t buffer[SEGMENT_PEEK_BYTES];
+        struct bytes begins;
+
+        return segment_peek_entry(x->broker->segments, place, seq, buffer, &begins) > 0 && peek_kind(begins) == KIND_UPDATE;
+}
+
 /* An entry may be gone (kept no longer) or unreadable: the index goes on without it, as a search could not show it either. */
 static int add_entry(struct index *x, struct search_writer *w, struct store_snapshot *ledger, uint64_t seq, const struct fold_outcome *outcome)
 {
@@ -121,6 +130,8 @@ static int add_entry(struct index *x, struct search_writer *w, struct store_snap
         struct peek peek;
         int r = store_snapshot_index_find(ledger, seq, &place);
 
+        if (r > 0 && looks_like_update(x, place, seq))
+                return 0;
         if (r > 0)
                 r = segment_read_entry(x->broker->segments, place, seq, &x->buffer, &x->buffer_bytes, &e);
         else if (r == 0)

@@ -75,6 +75,14 @@ static bool signer_of(struct bytes signature, struct peek *ret)
         return found;
 }
 
+uint32_t peek_kind(struct bytes beginning)
+{
+        struct walk w = walk_of(beginning);
+        struct field f;
+
+        return take_field(&w, &f) && f.number == 1 && f.type == 2 ? kind_of(f.bytes) : 0;
+}
+
 bool peek_envelope(struct bytes wire, struct peek *ret)
 {
         struct walk w = walk_of(wire);

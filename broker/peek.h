@@ -12,5 +12,7 @@ struct peek {
         struct { struct digest credential; uint32_t capacity; } signers[ENVELOPE_SIGNATURES_MAX];
 };
 
+/* The kind, from the first bytes of an envelope; 0 if they do not hold it. */
+uint32_t peek_kind(struct bytes beginning);
 /* False if the bytes cannot be an envelope. */
 bool peek_envelope(struct bytes wire, struct peek *ret);

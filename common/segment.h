@@ -142,6 +142,11 @@ int segment_read_entry(struct segment_log *l, struct segment_place place, uint64
 int segment_read_left(struct segment_log *l, struct segment_place place, uint64_t seq,
                       uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret);
 
+/* How the envelope of ENTRY `seq` begins, without reading or checking the rest: a hint of what is worth reading.  1 and bytes in
+ * `buffer`; 0: no such thing there; or a fault. */
+#define SEGMENT_PEEK_BYTES 2048
+int segment_peek_entry(struct segment_log *l, struct segment_place place, uint64_t seq, uint8_t buffer[SEGMENT_PEEK_BYTES], struct bytes *ret);
+
 struct segment_cursor;
 
 /* Walks records in order.  `place` is that of entry `seq` (epoch `epoch` or the one before), or {0} for the oldest

@@ -338,6 +338,34 @@ int segment_read_left(struct segment_log *l, struct segment_place place, uint64_
         return r;
 }
 
+int segment_peek_entry(struct segment_log *l, struct segment_place place, uint64_t seq, uint8_t buffer[SEGMENT_PEEK_BYTES], struct bytes *ret)
+{
+        struct segment_entry entry;
+        enum segment_type type;
+        uint32_t length;
+        uint64_t size;
+        size_t n;
+        int fd = open_file(l->dir_fd, place.file, &size), r;
+
+        if (fd < 0)
+                return fd;
+        r = place_now(l, fd, size, seq, &place);
+        n = place.offset > size ? 0 : size - place.offset < SEGMENT_PEEK_BYTES ? (size_t)(size - place.offset) : SEGMENT_PEEK_BYTES;
+        if (r == 0)
+                r = n < SEGMENT_RECORD_OVERHEAD ? -EBADMSG : read_at(fd, buffer, n, place.offset);
+        close(fd);
+        if (r < 0)
+                return r;
+        if (!segment_record_peek(buffer, &type, &length) || type != SEGMENT_ENTRY)
+                return 0;
+        if (length < n - SEGMENT_RECORD_OVERHEAD)
+                n = SEGMENT_RECORD_OVERHEAD + length;
+        if (!segment_entry_decode(bytes_of(buffer + SEGMENT_RECORD_OVERHEAD, n - SEGMENT_RECORD_OVERHEAD), &entry) || entry.seq != seq)
+                return 0;
+        *ret = entry.envelope;
+        return 1;
+}
+
 int segment_read_entry(struct segment_log *l, struct segment_place place, uint64_t seq,
                        uint8_t **buffer, size_t *buffer_bytes, struct segment_entry *ret)
 {

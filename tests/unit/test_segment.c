@@ -642,6 +642,29 @@ static void test_a_group_too_large_for_a_file_is_refused_and_nothing_is_planned(
         assert_int_equal(found.last_seq, 1);
 }
 
+static void test_the_beginning_of_an_entry_is_peeked_at_without_the_rest(void **state)
+{
+        uint8_t begins[SEGMENT_PEEK_BYTES];
+        struct segment_place small, large;
+        struct bytes b;
+
+        fill_group(1, 1, 1, 100);
+        write_batch();
+        small = segment_batch_place(batch, 0);
+        fill_group(1, 2, 1, 5000);
+        write_batch();
+        large = segment_batch_place(batch, 0);
+        assert_int_equal(segment_peek_entry(log_, small, 1, begins, &b), 1);
+        assert_int_equal(b.n, 100);
+        assert_int_equal(b.p[99], 2);
+        flip((struct segment_place){ large.file, large.offset + 4000 });
+        assert_int_equal(segment_peek_entry(log_, large, 2, begins, &b), 1);
+        assert_int_equal(b.n, SEGMENT_PEEK_BYTES - SEGMENT_RECORD_OVERHEAD - SEGMENT_ENTRY_PREFIX);
+        assert_int_equal(b.p[0], 3);
+        assert_int_equal(segment_peek_entry(log_, large, 3, begins, &b), 0);
+        assert_int_equal(segment_peek_entry(log_, segment_batch_place(batch, 1), 2, begins, &b), 0);
+}
+
 static void test_a_plan_is_taken_back(void **state)
 {
         struct segment_place first;
@@ -737,6 +760,7 @@ int main(void)
                 WITH_LOG(test_a_reader_of_a_released_file_is_told_that_it_is_gone),
                 WITH_LOG(test_files_of_another_size_are_read_and_not_recycled),
                 WITH_LOG(test_a_group_too_large_for_a_file_is_refused_and_nothing_is_planned),
+                WITH_LOG(test_the_beginning_of_an_entry_is_peeked_at_without_the_rest),
                 WITH_LOG(test_a_plan_is_taken_back),
                 WITH_LOG(test_a_full_disk_refuses_before_anything_is_promised),
                 WITH_LOG(test_a_start_over_hostile_old_content_ends),
