@@ -40,7 +40,8 @@
         X(CTX_FINGERPRINT, "shuyi/fingerprint/v1") \
         X(CTX_STORAGE, "shuyi/storage/v1") \
         X(CTX_LOGIN, "shuyi/login/v1") \
-        X(CTX_BACKUP, "shuyi/backup/v1")
+        X(CTX_BACKUP, "shuyi/backup/v1") \
+        X(CTX_BASE, "shuyi/base/v1")
 
 #define DIGEST_ENUMERATOR(constant, text) constant,
 enum digest_context { DIGEST_CONTEXTS(DIGEST_ENUMERATOR) DIGEST_CONTEXT_COUNT };

@@ -258,34 +258,43 @@ static bool is_indexed(const struct kind *k)
         return k->class == KIND_CONTROL && k->number != KIND_DELIVERY_RECEIPT;
 }
 
-static int write_head(struct fold *f, const struct entry *entry)
+static int write_head(struct store *s, uint64_t seq, const struct claim *claim)
 {
-        const Shuyi__V1__TrustHeadBody *body = (const void *)entry->claim->open_body;
+        const Shuyi__V1__TrustHeadBody *body = (const void *)claim->open_body;
         uint8_t key[8], value[8];
 
-        put_be64(key, ~entry->seq);
+        put_be64(key, ~seq);
         put_be64(value, body->trust_seq);
-        return store_put(f->store, STORE_HEADS, bytes_of(key, 8), bytes_of(value, 8));
+        return store_put(s, STORE_HEADS, bytes_of(key, 8), bytes_of(value, 8));
+}
+
+int fold_note_claim(struct store *s, uint64_t seq, const struct claim *claim, enum refusal code)
+{
+        struct bytes known;
+        uint8_t key[8];
+
+        if (claim->kind->number == KIND_TRUST_HEAD)
+                return write_head(s, seq, claim);
+        if (!is_indexed(claim->kind))
+                return 0;
+        put_be64(key, seq);
+        if (code != ACCEPTED) {                 /* the same header under other signatures hides no act that was taken */
+                int r = store_get(s, STORE_DIGESTS, bytes_digest(&claim->header_digest), &known);
+
+                if (r != 0)
+                        return r < 0 ? r : 0;
+        }
+        return store_put(s, STORE_DIGESTS, bytes_digest(&claim->header_digest), bytes_of(key, 8));
 }
 
 static int write_about(struct fold *f, const struct entry *entry, const struct outcome *o, const struct digest *leaf)
 {
         uint8_t key[8], value[OUTCOME_MAX];
-        struct bytes known;
         int r;
 
         put_be64(key, entry->seq);
         r = store_append(f->store, STORE_OUTCOMES, bytes_of(key, 8), bytes_of(value, outcome_encode(o, leaf, entry->accepted_at, value)));
-        if (r == 0 && entry->claim->kind->number == KIND_TRUST_HEAD)
-                return write_head(f, entry);
-        if (r < 0 || !is_indexed(entry->claim->kind))
-                return r;
-        if (o->code != ACCEPTED) {              /* the same header under other signatures hides no act that was taken */
-                r = store_get(f->store, STORE_DIGESTS, bytes_digest(&entry->claim->header_digest), &known);
-                if (r != 0)
-                        return r < 0 ? r : 0;
-        }
-        return store_put(f->store, STORE_DIGESTS, bytes_digest(&entry->claim->header_digest), bytes_of(key, 8));
+        return r < 0 ? r : fold_note_claim(f->store, entry->seq, entry->claim, o->code);
 }
 
 static void note_wakes(struct fold *f, const struct outcome *o)
@@ -338,9 +347,18 @@ int fold_open_new(struct fold *f, struct store *store, const char *domain)
         return r == 0 ? fold_open(f, store, domain) : r;
 }
 
+struct digest fold_row_digest(const struct digest *before, struct bytes key, struct bytes value)
+{
+        uint8_t lengths[8];
+
+        put_le32(lengths, (uint32_t)key.n);
+        put_le32(lengths + 4, (uint32_t)value.n);
+        return DIGEST_OF(CTX_EFFECTS_CHAIN, bytes_digest(before), bytes_of(lengths, 8), key, value);
+}
+
 int fold_state_digest(struct store_snapshot *p, struct digest *ret, uint64_t *ret_rows)
 {
-        uint8_t from[STORE_KEY_MAX + 1] = { 0 }, lengths[8];
+        uint8_t from[STORE_KEY_MAX + 1] = { 0 };
         size_t from_n = 0;
         struct bytes key, value;
         struct digest d = { { 0 } };
@@ -348,9 +366,7 @@ int fold_state_digest(struct store_snapshot *p, struct digest *ret, uint64_t *re
         int r;
 
         while ((r = store_snapshot_next(p, STORE_STATE, (struct bytes){ 0 }, bytes_of(from, from_n), &key, &value)) > 0) {
-                put_le32(lengths, (uint32_t)key.n);
-                put_le32(lengths + 4, (uint32_t)value.n);
-                d = DIGEST_OF(CTX_EFFECTS_CHAIN, bytes_digest(&d), bytes_of(lengths, 8), key, value);
+                d = fold_row_digest(&d, key, value);
                 rows++;
                 memcpy(from, key.p, key.n);
                 from[key.n] = 0;

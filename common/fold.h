@@ -57,10 +57,14 @@ int fold_leaves_read(struct store_snapshot *p, uint64_t first_seq, unsigned n, s
 int fold_tree_read(struct store_snapshot *p, struct merkle_frontier *ret);
 /* The TRUST_HEAD with the highest seq below `seq`.  1 with both (ret_trust_seq may be NULL), 0, or a fault. */
 int fold_head_read(struct store_snapshot *p, uint64_t seq, uint64_t *ret_seq, uint64_t *ret_trust_seq);
+/* Notes where an entry is found by its header digest or as a trust head, as a step does. */
+int fold_note_claim(struct store *s, uint64_t seq, const struct claim *claim, enum refusal code);
 int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint64_t *ret_seq);
 
 /* Over all rows of the state, in order: equal states, equal digests. */
 int fold_state_digest(struct store_snapshot *p, struct digest *ret, uint64_t *ret_rows);
+/* One row more of it; it begins with zeros. */
+struct digest fold_row_digest(const struct digest *before, struct bytes key, struct bytes value);
 /* META of a state; NULL if there is none. */
 const Shuyi__V1__MetaRow *fold_meta(struct state state, struct arena *a);
 /* A row of the state, decoded into `a`; NULL if there is none. */

@@ -66,12 +66,16 @@ static int take_entry(struct replay *r, const struct segment_record *record, str
         struct digest leaf;
         int f = 0;
 
-        if (!segment_entry_decode(record->payload, &e))
+        if (!segment_record_entry(record->type, record->payload, &e))
                 return bad(r, record->seq, "the record is too short");
+        if (e.gone)
+                return bad(r, record->seq, "it was purged by entry %llu: a replay begins at a BASE behind it", (unsigned long long)e.purged_by);
         if (r->signatures)
                 f = check_signatures(r, &e, a, &claim);
-        else if (envelope_parse(a, e.envelope, &claim) != ACCEPTED)
+        else if (envelope_read_kept(a, e.envelope, NULL, &claim) != ACCEPTED)
                 f = bad(r, e.seq, "the envelope is not of the exact form");
+        if (f == 0 && claim->body.n != claim->body_bytes && !e.purged_by && !r->bare)
+                f = bad(r, e.seq, "its body is missing, and no PURGE took it");
         if (f < 0)
                 return f;
         struct entry entry = { .accepted_at = e.accepted_at, .link = e.link, .lane = e.lane, .outbox_epoch = e.outbox_epoch,
@@ -83,7 +87,10 @@ static int take_entry(struct replay *r, const struct segment_record *record, str
                 return f;
         if (r->fold->seq != e.seq || entry.epoch != e.epoch)
                 return bad(r, e.seq, "refused data or a number out of order: %s", refusal_text(outcome.code)->code);
+        if (e.judged && (e.code != outcome.code || !digest_equal(&e.effects, &outcome.effects_digest)))
+                return bad(r, e.seq, "outcome differs from what is kept beside it");
         r->entries++;
+        r->bytes += e.envelope.n;
         if (r->index)
                 f = store_index_append(r->fold->store, e.seq, record->place);
         return f < 0 ? f : compare(r, e.seq, &outcome, &leaf);
@@ -123,7 +130,10 @@ static int open_cursor(struct replay *r, struct segment_cursor **ret)
 
         if (r->index && r->fold->seq > 0)
                 f = store_index_find(r->fold->store, r->fold->seq, &place);
-        return f < 0 ? f : segment_cursor_open(r->segments, place, r->fold->epoch, r->fold->seq, ret);
+        if (f < 0)
+                return f;
+        return f > 0 ? segment_cursor_open(r->segments, place, r->fold->epoch, r->fold->seq, ret)
+                     : segment_cursor_open_near(r->segments, r->fold->seq + 1, ret);
 }
 
 static int end_group(struct replay *r)
@@ -150,7 +160,7 @@ static int walk(struct replay *r, struct segment_cursor *c, struct arena *a)
                 if (record.seq <= from)
                         continue;
                 arena_reset(a);
-                if (record.type == SEGMENT_ENTRY) {
+                if (record.type != SEGMENT_HEAD) {
                         f = take_entry(r, &record, a);
                 } else {
                         f = take_head(r, &record, a);

@@ -12,10 +12,11 @@ struct replay {
         const char *origin;
         const uint8_t *log_key;                 /* 32 bytes; NULL: as the anchor in force says */
         bool signatures;                        /* verify them, too */
+        bool bare;                              /* a log kept without the bodies of UPDATEs */
         bool index;                             /* write where each entry lies */
         struct store_snapshot *against;         /* recorded outcomes to compare with; may be NULL */
         /* what came of it */
-        uint64_t entries, heads, signed_n, compared;
+        uint64_t entries, heads, signed_n, compared, bytes;      /* bytes: of envelopes */
         uint64_t bad_seq;                       /* with -EBADMSG: the entry, and */
         char reason[160];                       /* what is wrong with it */
 };

@@ -152,6 +152,8 @@ struct segment_cursor;
 /* Walks records in order.  `place` is that of entry `seq` (epoch `epoch` or the one before), or {0} for the oldest
  * kept (epoch and seq are then ignored).  One thread. */
 int segment_cursor_open(struct segment_log *l, struct segment_place place, uint64_t epoch, uint64_t seq, struct segment_cursor **ret);
+/* From the beginning of the file that holds entry `seq` (or of the oldest): records before it come first. */
+int segment_cursor_open_near(struct segment_log *l, uint64_t seq, struct segment_cursor **ret);
 void segment_cursor_close(struct segment_cursor *c);            /* NULL is fine */
 /* 1 and a record, valid until the next call; 0 at the end of what is whole there; -EBADMSG. */
 int segment_cursor_next(struct segment_cursor *c, struct segment_record *ret);

@@ -427,6 +427,19 @@ int segment_cursor_open(struct segment_log *l, struct segment_place place, uint6
         return 0;
 }
 
+int segment_cursor_open_near(struct segment_log *l, uint64_t seq, struct segment_cursor **ret)
+{
+        struct segment_file file = { 0 };
+
+        pthread_mutex_lock(&l->lock);
+        for (unsigned i = 0; i < l->file_count && (i == 0 || l->files[i].first_seq <= seq); i++)
+                file = l->files[i];
+        pthread_mutex_unlock(&l->lock);
+        if (file.number == 0)
+                return segment_cursor_open(l, (struct segment_place){ 0 }, 0, 0, ret);
+        return segment_cursor_open(l, (struct segment_place){ file.number, SEGMENT_HEADER_BYTES }, file.epoch, file.first_seq, ret);
+}
+
 void segment_cursor_close(struct segment_cursor *c)
 {
         if (!c)

@@ -172,7 +172,7 @@ enum refusal statekeys_verify(struct arena *a, struct bytes wire, const struct k
                         return E_FORM;
                 keys = (struct key_source){ find_in_anchor, (void *)anchor };
         }
-        return envelope_verify(a, wire, &keys, ret);
+        return envelope_read_kept(a, wire, &keys, ret);
 }
 
 /* ---- of the log ---- */

@@ -7,7 +7,7 @@
 /* A new directory of all credentials, roots of the newest anchor, and links.  0 or a fault. */
 int statekeys_build(struct state state, struct keydir **ret);
 
-/* envelope_verify with a directory; of the very first entry the roots are those of the anchor in its own body, which its
+/* envelope_read_kept (an UPDATE may have lost its body) with a directory; of the very first entry the roots are those of the anchor in its own body, which its
  * threshold signed: what makes an anchor trusted is that people compared it, not this log. */
 enum refusal statekeys_verify(struct arena *a, struct bytes wire, const struct keydir *d, bool first, const struct claim **ret);
 
