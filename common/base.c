@@ -154,6 +154,9 @@ static size_t header_decode(const uint8_t b[BASE_HEADER_BYTES], struct header *r
         memcpy(ret->b.note, p, note_n);
         p += note_n;
         memcpy(ret->signature, p, SIGNATURE_BYTES);
+        for (const uint8_t *zero = p + SIGNATURE_BYTES; zero < b + BASE_HEADER_BYTES; zero++)
+                if (*zero)
+                        return 0;
         return (size_t)(p - b);
 }
 
