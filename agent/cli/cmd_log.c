@@ -1,5 +1,6 @@
-/* cmd_log: the log itself: one entry, and the check of a whole store. */
+/* cmd_log: the log itself: one entry, its proof, the head, and the check of a whole store. */
 #include "agent/cli/act.h"
+#include "agent/cli/log_proof.h"
 #include "agent/cli/source.h"
 #include "agent/cli/shown.h"
 #include "common/message_json.h"
@@ -56,5 +57,7 @@ static int log_entry(struct cli *c)
 const struct cli_command commands_log[] = {
         { "log", "check", "BROKER_CONFIG", 1, 1, "derive every hash, signature and outcome of a store again", NULL, log_check },
         { "log", "entry", "SEQ|DIGEST", 1, 1, "one entry of the log", NULL, log_entry },
+        { "log", "head", "", 0, 0, "the published head of the log, with its signatures", log_head_options, log_head },
+        { "log", "prove", "SEQ", 1, 1, "that an entry stands in the log, under the published head", log_prove_options, log_prove },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

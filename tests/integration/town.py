@@ -220,6 +220,50 @@ def test_people_see_tables_and_programs_see_json(t):
     tap.contains(out, "中山市卫生健康局")
 
 
+def test_people_keep_heads_and_have_entries_proved(t):
+    command = t.city.bin("agent/cli/shuyi")
+    seq = t.seq()
+    wait_for("the head of what stands in the log", lambda: t.city.shuyi("log", "head", agent=t.health)["size"] >= seq)
+    head = t.city.shuyi("log", "head", "--anchor", t.anchor, agent=t.health)
+    tap.equal((head["signed"], head["cosigned"], head["quorum"]), (True, 0, 0))
+    code, note, err = t.city.run([command, "log", "head"], t.health)
+    tap.equal(code, 0, err)
+    tap.equal(note.splitlines()[0], head["origin"])
+    tap.contains(err, "give --anchor")
+    kept = t.city.dir / "kept.head"
+    kept.write_text(note)
+    t.city.act(t.health, t.people["approver"], "grant", "suspend", "cd" * 32, "--reason", "MISUSE", expect=(3,))      # refused: one entry more
+    wait_for("a larger head", lambda: t.city.shuyi("log", "head", agent=t.health)["size"] > head["size"])
+    later = t.city.shuyi("log", "head", "--anchor", t.anchor, "--since", kept, agent=t.health)
+    tap.equal(later["since"], int(note.splitlines()[1]))
+
+    # a proof is for everybody, the envelope behind it for who may read it
+    shown = set()
+    for number in (1, *range(later["size"] - 5, later["size"] + 1)):
+        proof = t.city.shuyi("log", "prove", number, "--anchor", t.anchor, agent=t.civil)
+        tap.equal((proof["seq"], proof["head"]["signed"], len(proof["path"]) > 0), (number, True, True))
+        tap.equal(t.city.shuyi("log", "prove", number, agent=t.center)["envelope"], True)
+        shown.add(proof["envelope"])
+    tap.equal(shown, {True, None})
+    tap.equal(t.city.shuyi("log", "prove", seq, agent=t.center)["leaf_hash"], t.city.shuyi("log", "prove", seq, agent=t.civil)["leaf_hash"])
+    code, out, err = t.city.run([command, "log", "prove", "1"], t.health)
+    tap.equal(code, 0, err)
+    tap.contains(out, "leads to root")
+
+    # what does not hold is found
+    root = note.splitlines()[2]
+    (t.city.dir / "other.head").write_text(note.replace(root, ("A" if root[0] != "A" else "B") + root[1:]))
+    code, out, err = t.city.run([command, "log", "head", "--since", t.city.dir / "other.head"], t.health)
+    tap.equal(code, 6, err)
+    tap.contains(err, "TWO HISTORIES")
+    code, out, err = t.city.run([command, "log", "head", "--anchor", t.anchor, "--since", t.city.dir / "other.head"], t.health)
+    tap.equal(code, 6, err)
+    tap.contains(err, "does not hold")
+    for wrong, expect in (("0", 2), ("x", 2), ("99999999", 3)):
+        code, out, err = t.city.run([command, "log", "prove", wrong], t.health)
+        tap.equal(code, expect, err)
+
+
 def test_no_log_line_carries_a_value_of_a_record(t):
     for log in t.city.dir.glob("*/*.log"):
         text = log.read_text()
