@@ -21,6 +21,7 @@ const struct http_route api_routes[] = {
         { "POST", "/v1/drafts/{digest}/signatures", api_draft_sign },
         { "DELETE", "/v1/drafts/{digest}", api_draft_delete },
         { "POST", "/v1/read", api_read },
+        { "POST", "/v1/open", api_open },
         { "GET", "/v1/credentials", api_credentials },
         { "GET", "/v1/agents", api_agents },
         { "GET", "/v1/streams", api_streams },

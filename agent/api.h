@@ -71,6 +71,7 @@ API_HANDLER(api_draft_get);
 API_HANDLER(api_draft_sign);
 API_HANDLER(api_draft_delete);
 API_HANDLER(api_read);
+API_HANDLER(api_open);
 API_HANDLER(api_credentials);
 API_HANDLER(api_agents);
 API_HANDLER(api_streams);

@@ -2,6 +2,7 @@
 #include "agent/cli/asker.h"
 #include "agent/cli/audit_query.h"
 #include "agent/cli/client.h"
+#include "agent/cli/evidence.h"
 #include "common/macro.h"
 #include <string.h>
 #include <unistd.h>
@@ -110,7 +111,17 @@ static const struct cli_option options_search[] = {
         AUDIT_QUERY_OPTIONS, ASKER_OPTIONS, { NULL, NULL, NULL, false },
 };
 
+static const struct cli_option options_export[] = { EVIDENCE_EXPORT_OPTIONS, ASKER_OPTIONS, { NULL, NULL, NULL, false } };
+
+static const struct cli_option options_check[] = {
+        { "anchor", "FILE", "the anchor that you trust", true },
+        { "unwitnessed", NULL, "take a head that too few witnesses have seen; said so in the report", false },
+        { NULL, NULL, NULL, false },
+};
+
 const struct cli_command commands_audit[] = {
+        { "audit", "export", "", 0, 0, "evidence of one act or transfer in a file that anybody can check", options_export, evidence_export },
+        { "audit", "check", "BUNDLE", 1, 1, "what a file of evidence proves, offline", options_check, evidence_check },
         { "audit", "search", "", 0, 0, "acquisitions with the seven facts of ZS 32, or acts, as far as one's role may see", options_search, audit_search },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };
