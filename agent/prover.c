@@ -8,10 +8,10 @@
 #include "agent/outbox.h"
 #include "agent/prover_internal.h"
 #include "agent/replica.h"
-#include "common/anchor.h"
 #include "common/log.h"
 #include "common/macro.h"
 #include "common/receipt.h"
+#include "common/statekeys.h"
 #include "proto/audit.pb-c.h"
 
 #define RELEASE_PERMILLE 500                    /* of the store: beyond it what was sent is not held longer */
@@ -24,16 +24,25 @@ static struct agent_key held_key(uint64_t number)
 
 /* ---- notes ---- */
 
+/* The one in force, once its record is here; never a lower version than the one that was handed over. */
+static const Shuyi__V1__Anchor *anchor_now(struct agent *ag, struct arena *a)
+{
+        const Shuyi__V1__Anchor *replicated = statekeys_anchor(store_state(ag->store), a);
+
+        return replicated && replicated->version > ag->self.anchor->version ? replicated : ag->self.anchor;
+}
+
 const char *prover_check_note(struct agent *ag, struct arena *a, const char *note, struct checkpoint *ret)
 {
+        const Shuyi__V1__Anchor *anchor = anchor_now(ag, a);
         struct checkpoint_quorum seen_by;
         const char *why = checkpoint_verify(a, note, ag->self.origin, ag->self.log_key, ret);
 
         if (!why)
-                why = checkpoint_quorum(note, ag->self.anchor, &seen_by);
+                why = checkpoint_quorum(note, anchor, &seen_by);
         if (why)
                 return why;
-        return seen_by.count < ag->self.anchor->witness_quorum ? "fewer cosignatures than the anchor's quorum" : NULL;
+        return seen_by.count < anchor->witness_quorum ? "fewer cosignatures than the anchor's quorum" : NULL;
 }
 
 /* ---- the row of the verified head ---- */

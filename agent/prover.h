@@ -21,7 +21,7 @@ struct prover;
 int prover_new(struct link *l, struct prover **ret);
 void prover_free(struct prover *p);             /* NULL is fine */
 
-/* A note of the log: its signature and the anchor's quorum.  NULL and *ret, or what is wrong. */
+/* A note of the log: its signature, and the quorum of the anchor in force.  NULL and *ret, or what is wrong.  Within the writer's transaction. */
 const char *prover_check_note(struct agent *ag, struct arena *a, const char *note, struct checkpoint *ret);
 
 /* A receipt came and some of its rows were settled.  Within a group. */

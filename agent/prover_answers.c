@@ -294,7 +294,7 @@ void prover_answered(struct link_read *r, const Shuyi__V1__Page *page, int fault
         struct bytes row;
 
         p->asking = PROVER_NOTHING;
-        if (!page && fault != -ETIMEDOUT)
+        if ((!page && fault != -ETIMEDOUT) || link_begin(p->l) < 0)
                 return;
         if (!page || page->code != ACCEPTED || page->n_rows != 1) {
                 did_not_serve(p, q, !page ? "no answer in time" : page->code ? refusal_text(page->code)->code : "not one row");

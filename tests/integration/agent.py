@@ -204,6 +204,21 @@ def test_acts_that_cannot_hold_never_leave(town):
     tap.equal(town.civil.call("POST", f"/v1/subscriptions/{town.grant}")[0], 403)
 
 
+def test_what_was_receipted_is_proved_and_both_agents_verify_one_log(town):
+    """R-152: nothing is believed because the center says so."""
+    for agent in (town.civil, town.health):
+        wait_for("every receipt to be proved", lambda: agent.status()["proof"]["receipts_waiting"] == 0, 30)
+        proof = agent.status()["proof"]
+        tap.equal((proof["alarms"], proof["halted"], proof["witness_quorum"]), (0, False, 0))
+        assert proof["verified"]["size"] > 50, proof
+        tap.equal(agent.call("GET", "/v1/alarms"), (200, {"alarms": []}))
+        tap.equal(agent.call("DELETE", "/v1/alarms/1")[0], 404)
+        tap.equal(agent.call("DELETE", "/v1/alarms/one")[0], 400)
+    metrics = town.raw("GET", "/metrics", None, {})[2].decode()
+    proved = [line for line in metrics.splitlines() if line.startswith("shuyi_agent_receipts_proved_total ")][0]
+    assert int(proved.split()[1]) > 5, proved
+
+
 def test_a_question_without_a_link_is_answered_503(town):
     town.away()
     tap.equal(town.civil.call("POST", "/v1/read", {"what": "STATUS"})[0], 503)
