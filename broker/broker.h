@@ -54,6 +54,8 @@ struct broker {
         pthread_mutex_t checkpoint_lock;        /* guards `note` */
         char *note;
         struct published *published;    /* has a lock of its own */
+        _Atomic unsigned witness_quorum;        /* of the anchor in force; witness */
+        _Atomic uint64_t witnessed_at;  /* wall ms of the last cosignature on the published head, at first of the start; 0: nobody is asked; witness */
         struct tiles *tiles;            /* written by the publish thread */
 };
 

@@ -1,5 +1,6 @@
 /* counters: see the header. */
 #include "broker/counters.h"
+#include "broker/settings.h"
 #include "common/frame.h"
 #include "common/kind.h"
 #include "common/macro.h"
@@ -50,6 +51,20 @@ const char *counters_queue(unsigned i)
         static const char *const names[Q_COUNT] = { "verify", "sequence", "deliver", "front", "reads" };
 
         return i < Q_COUNT ? names[i] : NULL;
+}
+
+/* The table asks by number alone, and only the configuration knows the names: set once, before the first thread. */
+static const char *witness_names[SETTINGS_WITNESSES_MAX + 1];
+
+void counters_name_witness(unsigned i, const char *name)
+{
+        if (i < SETTINGS_WITNESSES_MAX)
+                witness_names[i] = name;
+}
+
+const char *counters_witness(unsigned i)
+{
+        return i < SETTINGS_WITNESSES_MAX ? witness_names[i] : NULL;
 }
 
 unsigned counters_refusal_label(uint32_t code)

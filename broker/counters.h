@@ -34,6 +34,11 @@
         X(M_TRUST, "shuyi_trust_sequence", METRIC_GAUGE, METRIC_COUNT, "Last trust record.", NULL, NULL) \
         X(M_TILES, "shuyi_tiles_leaves", METRIC_GAUGE, METRIC_COUNT, "Entries of which proofs can be made.", NULL, NULL) \
         X(M_PUBLISHED, "shuyi_published_size", METRIC_GAUGE, METRIC_COUNT, "Size of the newest published head.", NULL, NULL) \
+        X(M_PUBLISHED_AGE, "shuyi_published_age_seconds", METRIC_GAUGE, METRIC_SECONDS, "Since the last cosignature on the published head, or the start; 0 where the anchor asks for none.", NULL, NULL) \
+        X(M_WITNESS_QUORUM, "shuyi_witness_quorum", METRIC_GAUGE, METRIC_COUNT, "Cosignatures that the anchor in force asks for.", NULL, NULL) \
+        X(M_WITNESS_COSIGNED, "shuyi_witness_cosignatures_total", METRIC_COUNTER, METRIC_COUNT, "Good cosignatures, by witness.", "witness", counters_witness) \
+        X(M_WITNESS_REFUSED, "shuyi_witness_refusals_total", METRIC_COUNTER, METRIC_COUNT, "Heads that a witness found not to go on from what it saw.", "witness", counters_witness) \
+        X(M_WITNESS_FAILED, "shuyi_witness_failures_total", METRIC_COUNTER, METRIC_COUNT, "Other answers, and none, by witness.", "witness", counters_witness) \
         X(M_TILES_MENDED, "shuyi_tiles_mended_total", METRIC_COUNTER, METRIC_COUNT, "Tiles found wrong and derived again.", NULL, NULL) \
         X(M_TILES_LOST, "shuyi_tiles_lost_total", METRIC_COUNTER, METRIC_COUNT, "Times a tile was found wrong with nothing left to derive it from.", NULL, NULL) \
         X(M_DEPTH, "shuyi_queue_items", METRIC_GAUGE, METRIC_COUNT, "Items waiting, by queue.", "queue", counters_queue) \
@@ -60,5 +65,8 @@ const char *counters_kind(unsigned i);
 const char *counters_parcel(unsigned i);
 const char *counters_read(unsigned i);
 const char *counters_queue(unsigned i);
+const char *counters_witness(unsigned i);
+/* Of the configuration, before the table is laid out; borrowed. */
+void counters_name_witness(unsigned i, const char *name);
 unsigned counters_refusal_label(uint32_t code);
 unsigned counters_kind_label(uint32_t kind);

@@ -189,23 +189,31 @@ static void take_head(struct deliver *self, const struct group *g)
 {
         const struct ticket *t = g->trust_head;
         const Shuyi__V1__TrustHeadBody *body = (const void *)t->claim->open_body;
-        uint8_t *copy = malloc(t->claim->wire.n);
+        struct trust_head head = { .seq = t->seq, .trust_seq = body->trust_seq, .epoch = t->entry.epoch, .accepted_at = t->accepted_at,
+                                   .effects = t->outcome.effects_digest };
         char *note = strdup(g->note);
 
-        if (!copy || !note)
+        if (!note || trust_head_set(&self->d.head, &head, t->claim->wire) < 0 || heads_add(&self->d.heads, &self->d.head) < 0)
                 broker_fail("deliver.memory", -ENOMEM);
-        memcpy(copy, t->claim->wire.p, t->claim->wire.n);
-        free(self->d.head.envelope);
-        free(self->d.head.note);
-        self->d.head.envelope = copy;
-        self->d.head.envelope_n = t->claim->wire.n;
-        self->d.head.note = note;
-        self->d.head.seq = t->seq;
-        self->d.head.epoch = t->entry.epoch;
-        self->d.head.trust_seq = body->trust_seq;
-        self->d.head.accepted_at = t->accepted_at;
-        self->d.head.effects = t->outcome.effects_digest;
-        self->d.head.path_n = merkle_last_path(&g->before_head, self->d.head.path);
+        free(self->d.own.note);
+        self->d.own.note = note;
+        self->d.own.seq = t->seq;
+        self->d.own.path_n = merkle_last_path(&g->before_head, self->d.own.path);
+        wake_all(self);
+}
+
+/* A head that the anchor's quorum has seen: TRUST_HEADs below it may go. */
+static void take_published(struct deliver *self, struct news *n)
+{
+        if (!self->d.tiles)
+                self->d.tiles = tiles_reader_new(self->d.broker->tiles, 0);
+        if (!self->d.tiles)
+                broker_fail("deliver.memory", -ENOMEM);
+        free(self->d.published);
+        self->d.published = TAKE(n->note);
+        self->d.published_size = n->size;
+        self->d.published_ns = self->d.now_ns;
+        self->d.proof = (struct head_proof){ 0 };
         wake_all(self);
 }
 
@@ -307,6 +315,9 @@ static void take_news(struct deliver *self, struct news *n)
                         r->wake = true;
                 }
                 break;
+        case NEWS_PUBLISHED:
+                take_published(self, n);
+                break;
         case NEWS_END:
                 for (uint32_t i = 0; i < self->readers_n; i++)
                         end_session(self, i);
@@ -329,6 +340,8 @@ static bool pump(struct deliver *self)
         for (size_t i = 0; i < self->readers_n; i++) {
                 struct reader *r = self->readers[i];
 
+                if (r && r->hold_until_ns != 0 && self->d.now_ns >= r->hold_until_ns)
+                        r->wake = true;
                 for (unsigned k = 0; r && r->wake && k < PARCELS_A_TURN; k++) {
                         struct outgoing *p = reader_next(r, &self->d);
 
@@ -352,12 +365,13 @@ static void *run(void *arg)
                 void *news[64];
                 int n = queue_take_many(self->d.broker->news.q, more ? 0 : 200, news, ELEMENTS(news));
 
+                self->d.now_ns = times_mono().ns;
                 for (int i = 0; i < n; i++)
                         take_news(self, news[i]);
                 if (n == -EPIPE)
                         break;
                 more = pump(self);
-                atomic_store(&self->d.broker->heartbeat[2], times_mono().ns);
+                atomic_store(&self->d.broker->heartbeat[2], self->d.now_ns);
         }
         return NULL;
 }
@@ -419,8 +433,11 @@ void deliver_stop(struct deliver *self)
         mirror_fini(&self->d.mirror);
         arena_free(self->d.arena);
         free(self->d.buffer);
-        free(self->d.head.envelope);
-        free(self->d.head.note);
+        trust_head_fini(&self->d.head);
+        heads_fini(&self->d.heads);
+        tiles_reader_free(self->d.tiles);
+        free(self->d.own.note);
+        free(self->d.published);
         sem_destroy(&self->ended);
         free(self);
 }

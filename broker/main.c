@@ -8,6 +8,7 @@
 #include "broker/logcheck.h"
 #include "broker/quarantine.h"
 #include "broker/recover.h"
+#include "broker/witness.h"
 #include "common/fold.h"
 #include "common/macro.h"
 #include "common/notify.h"
@@ -39,6 +40,7 @@ struct threads {
         struct sequence *sequence;
         struct verify *verify;
         struct publish *publish;
+        struct witness_collector *witness;
         struct reads *reads;
         struct front *front;
         struct timer *timer;
@@ -58,6 +60,8 @@ static int init_broker(struct broker *b, const char *config)
         pthread_mutex_init(&b->config_lock, NULL);
         pthread_mutex_init(&b->checkpoint_lock, NULL);
         log_init("shuyi-broker", log_level_parse(config_string(b->config, S_LOG_LEVEL)));
+        for (unsigned i = 0; i < config_count(b->config, S_WITNESS_NAME); i++)
+                counters_name_witness(i, config_string_at(b->config, S_WITNESS_NAME, i));
         b->metrics = metrics_new(counters_rows, M_COUNT);
         b->directory = keydir_slot_new();
         b->published = published_new();
@@ -131,6 +135,8 @@ static int start_threads(struct broker *b, struct threads *t, bool crashed)
         if (r == 0)
                 r = index_start(b, &b->index);
         if (r == 0)
+                r = witness_start(b, &t->witness);
+        if (r == 0)
                 r = reads_start(b, &t->reads);
         if (r == 0)
                 r = timer_start(b, &t->timer);
@@ -160,6 +166,7 @@ static void stop_threads(struct broker *b, struct threads *t)
         observe_stop(t->observe);
         timer_stop(t->timer);
         scrub_stop(t->scrub);
+        witness_stop(t->witness);
         deliver_end_sessions(t->deliver);
         verify_stop(t->verify);
         sequence_stop(t->sequence);

@@ -59,12 +59,22 @@ static void handle_health(struct http_request *rq, struct http_reply *reply, voi
         http_reply_text(reply, well ? 200 : 503, "text/plain", well ? "ok\n" : "a thread has not turned for five seconds\n");
 }
 
+static void count_witnessed(struct broker *b)
+{
+        uint64_t at = atomic_load(&b->witnessed_at), now = times_wall().ms;
+        unsigned quorum = atomic_load(&b->witness_quorum);
+
+        metrics_set(b->metrics, M_WITNESS_QUORUM, 0, quorum);
+        metrics_set(b->metrics, M_PUBLISHED_AGE, 0, quorum > 0 && at > 0 && now > at ? (now - at) * 1000000ull : 0);
+}
+
 static void handle_metrics(struct http_request *rq, struct http_reply *reply, void *ctx)
 {
         struct observe *o = ctx;
         struct link_counts c;
         size_t n;
 
+        count_witnessed(o->broker);
         front_counts(o->front, &c);
         metrics_set_total(o->broker->metrics, M_ADMITTED, 0, c.admitted);
         metrics_set_total(o->broker->metrics, M_DENIED, 0, c.denied);

@@ -104,14 +104,16 @@ struct outgoing *outgoing_new(uint32_t link, uint64_t session, enum frame_type t
 void outgoing_free(struct outgoing *p);             /* NULL is fine */
 QUEUE(outgoing_queue, struct outgoing)
 
-/* front -> deliver, sync -> deliver, sequence -> deliver. */
-enum news_kind { NEWS_GROUP, NEWS_OPENED, NEWS_CLOSED, NEWS_ACKED, NEWS_END, NEWS_STOP };
+/* front -> deliver, sync -> deliver, sequence -> deliver, witness -> deliver. */
+enum news_kind { NEWS_GROUP, NEWS_OPENED, NEWS_CLOSED, NEWS_ACKED, NEWS_PUBLISHED, NEWS_END, NEWS_STOP };
 struct news {
         enum news_kind kind;
         struct group *group;
         uint32_t link;
         uint64_t session;
         uint64_t acked;                 /* ACKED: parcels up to this one */
+        char *note;                     /* PUBLISHED: a witnessed head; given away */
+        uint64_t size;                  /* and the size of its tree */
         struct {                        /* OPENED: what HELLO said */
                 struct id agent;
                 char department[19];

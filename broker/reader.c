@@ -165,22 +165,22 @@ static struct outgoing *trust_parcel(struct reader *r, struct delivery *d, uint6
         return finish(r, &p);
 }
 
-static struct outgoing *head_parcel(struct reader *r, struct delivery *d)
+static struct outgoing *head_parcel(struct reader *r, const struct trust_head *h, const struct head_proof *proof)
 {
         Shuyi__V1__Parcel p = SHUYI__V1__PARCEL__INIT;
         ProtobufCBinaryData path[TREE_PATH_MAX];
 
         p.type = PARCEL_TRUST;
-        p.cursor = d->head.trust_seq;
-        p.epoch = d->head.epoch;
-        p.seq = d->head.seq;
-        p.accepted_at = d->head.accepted_at.ms;
-        p.envelope = (ProtobufCBinaryData){ d->head.envelope_n, d->head.envelope };
-        p.checkpoint = d->head.note;
-        p.effects_digest = data_of(bytes_digest(&d->head.effects));
-        for (unsigned i = 0; i < d->head.path_n; i++)
-                path[i] = data_of(bytes_digest(&d->head.path[i]));
-        p.n_path = d->head.path_n;
+        p.cursor = h->trust_seq;
+        p.epoch = h->epoch;
+        p.seq = h->seq;
+        p.accepted_at = h->accepted_at.ms;
+        p.envelope = (ProtobufCBinaryData){ h->envelope_n, h->envelope };
+        p.checkpoint = proof->note;
+        p.effects_digest = data_of(bytes_digest(&h->effects));
+        for (unsigned i = 0; i < proof->path_n; i++)
+                path[i] = data_of(bytes_digest(&proof->path[i]));
+        p.n_path = proof->path_n;
         p.path = path;
         return finish(r, &p);
 }
@@ -302,20 +302,100 @@ static struct outgoing *make_link(struct reader *r, struct delivery *d)
         return NULL;
 }
 
-static struct outgoing *make_trust(struct reader *r, struct delivery *d)
+static bool is_witnessed(const struct delivery *d)
+{
+        return atomic_load(&d->broker->witness_quorum) > 0;
+}
+
+/* The TRUST_HEAD over the records that the reader has, which it has not: the newest one where nobody must have seen it, else one
+ * that lies in a witnessed tree. */
+static const struct trust_head *head_due(const struct reader *r, const struct delivery *d)
+{
+        const struct trust_head *h = heads_find(&d->heads, r->trust, is_witnessed(d) ? d->published_size : UINT64_MAX);
+
+        return h && h->seq > r->head_seq ? h : NULL;
+}
+
+/* One proof for all readers; -EAGAIN and other faults: not now. */
+static int prove_head(struct delivery *d, const struct trust_head *h)
+{
+        struct head_proof p = { h->seq, d->published_size, d->published, .path_n = 0 };
+        struct merkle_source source;
+        int r;
+
+        if (d->proof.seq == h->seq && d->proof.size == d->published_size && d->proof.note == d->published)
+                return 0;
+        source = tiles_source(d->tiles);
+        r = merkle_prove_inclusion(&source, h->seq - 1, d->published_size, p.path, &p.path_n);
+        if (r < 0)
+                log_event(LOG_WARNING, "deliver.head_not_proved", log_u64("seq", h->seq), log_errno("fault", r));
+        else
+                d->proof = p;
+        return r;
+}
+
+static struct outgoing *make_head(struct reader *r, struct delivery *d)
+{
+        const struct trust_head *h = head_due(r, d);
+        const struct head_proof *proof = &d->own;
+
+        if (!h || (!is_witnessed(d) && h->seq != d->head.seq))
+                return NULL;
+        if (is_witnessed(d)) {
+                if (prove_head(d, h) < 0)
+                        return NULL;            /* the next published head brings it */
+                proof = &d->proof;
+        }
+        r->head_seq = h->seq;
+        r->missed_ns = r->hold_until_ns = 0;
+        return head_parcel(r, h, proof);
+}
+
+/* Records go on without waiting for witnesses: a revocation must not.  But where they never pause, no TRUST_HEAD would ever fit the
+ * records that a reader has; after STARVING_NS all stands still for the moment that a witnessed head takes. */
+#define STARVING_NS 20000000000ull
+#define HOLD_NS 2000000000ull
+#define WITNESSES_LIVE_NS 5000000000ull
+
+static bool on_hold(struct reader *r, struct delivery *d)
+{
+        if (!is_witnessed(d))
+                return false;
+        if (r->hold_until_ns != 0) {
+                if (d->now_ns < r->hold_until_ns)
+                        return true;
+                r->hold_until_ns = 0;
+                r->missed_ns = d->now_ns;
+                return false;
+        }
+        if (r->missed_ns == 0 || d->now_ns - r->missed_ns < STARVING_NS || d->now_ns - d->published_ns > WITNESSES_LIVE_NS)
+                return false;
+        if (r->trust != d->head.trust_seq)
+                return false;
+        r->hold_until_ns = d->now_ns + HOLD_NS;
+        return true;
+}
+
+static void note_missed(struct reader *r, const struct delivery *d)
+{
+        const struct trust_head *h = is_witnessed(d) && r->missed_ns == 0 ? heads_find(&d->heads, r->trust, UINT64_MAX) : NULL;
+
+        if (h && h->seq > r->head_seq)
+                r->missed_ns = d->now_ns;
+}
+
+static struct outgoing *make_record(struct reader *r, struct delivery *d)
 {
         struct outgoing *x;
 
         while (r->trust < d->mirror.trust_seq) {
+                note_missed(r, d);
                 x = trust_parcel(r, d, ++r->trust);
                 if (x)
                         return x;
                 dead_letter(r, d, "TRUST", r->trust);
         }
-        if (d->head.seq == 0 || r->head_seq == d->head.seq || r->trust != d->head.trust_seq)
-                return NULL;
-        r->head_seq = d->head.seq;
-        return head_parcel(r, d);
+        return NULL;
 }
 
 static struct outgoing *make(struct reader *r, struct delivery *d)
@@ -323,7 +403,13 @@ static struct outgoing *make(struct reader *r, struct delivery *d)
         struct outgoing *x;
 
         arena_reset(d->arena);
-        x = make_trust(r, d);
+        x = make_head(r, d);
+        if (!x && on_hold(r, d))
+                return NULL;
+        if (!x)
+                x = make_record(r, d);
+        if (!x)
+                x = make_head(r, d);            /* that of the records made last, or of a record that could not be made */
         if (x) {
                 metrics_inc(d->counts, M_PARCELS, PARCEL_TRUST);
                 return x;

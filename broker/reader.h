@@ -1,6 +1,7 @@
 /* reader: one open link as deliver sees it: how far it has read, and how much it may still be sent. */
 #pragma once
 #include "broker/broker.h"
+#include "broker/heads.h"
 #include "broker/hot.h"
 #include "broker/mirror.h"
 
@@ -14,6 +15,8 @@ struct reader {
         uint64_t outbox_epoch;
         uint64_t trust, mail;           /* last one handed over */
         uint64_t head_seq;              /* of the TRUST_HEAD handed over last */
+        uint64_t missed_ns;             /* since when it was given records before the TRUST_HEAD below them was witnessed; 0: never since the last head */
+        uint64_t hold_until_ns;         /* it waits for the TRUST_HEAD of the records it has; 0: it does not */
         uint64_t sent, acked;           /* parcels of this session */
         uint32_t window_frames, window_bytes, bytes_out;
         uint32_t flight[SESSION_PARCEL_WINDOW];
@@ -24,6 +27,9 @@ struct reader {
         const struct group *answered;   /* the group whose receipt it has; compared, never followed */
 };
 
+/* The path of the TRUST_HEAD at `seq` under the head `note` of `size`. */
+struct head_proof { uint64_t seq, size; char *note; struct digest path[TREE_PATH_MAX]; unsigned path_n; };
+
 /* What every reader's parcels are made from.  One thread. */
 struct delivery {
         struct broker *broker;
@@ -33,16 +39,14 @@ struct delivery {
         struct arena *arena;            /* of one parcel */
         uint8_t *buffer;                /* of one cold entry */
         size_t buffer_bytes;
-        struct {                        /* newest TRUST_HEAD, and how it lies in the tree */
-                uint64_t seq, trust_seq;
-                uint8_t *envelope;
-                size_t envelope_n;
-                struct digest effects, path[TREE_PATH_MAX];
-                unsigned path_n;
-                struct wall_time accepted_at;
-                uint64_t epoch;
-                char *note;
-        } head;
+        struct trust_head head;         /* newest TRUST_HEAD */
+        struct head_proof own;          /* how it lies under the head of its own group */
+        struct heads heads;             /* the last ones, the newest among them */
+        char *published;                /* the newest witnessed head; NULL: none yet */
+        uint64_t published_size, published_ns;
+        struct head_proof proof;        /* of the TRUST_HEAD proved last under it */
+        struct tiles_reader *tiles;     /* made with the first one */
+        uint64_t now_ns;                /* of this turn */
 };
 
 /* A session opened: subscriptions go on behind their cursors. */

@@ -1,11 +1,35 @@
 /* settings: see the header. */
 #include "broker/settings.h"
+#include "broker/ask.h"
 #include "common/credential.h"
 #include "common/log.h"
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct config_key keys[] = { BROKER_SETTINGS(CONFIG_KEY) };
+
+static int check_witnesses(const struct config *c, const char *path)
+{
+        unsigned n = config_count(c, S_WITNESS_NAME);
+        int r = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                const char *wrong = i >= SETTINGS_WITNESSES_MAX ? "more witnesses than an anchor has" : NULL;
+
+                for (unsigned j = 0; j < i && !wrong; j++)
+                        if (strcmp(config_string_at(c, S_WITNESS_NAME, i), config_string_at(c, S_WITNESS_NAME, j)) == 0)
+                                wrong = "given twice";
+                if (wrong)
+                        config_print_wrong(c, S_WITNESS_NAME, i, path, wrong, stderr);
+                if (!ask_url_check(config_string_at(c, S_WITNESS_URL, i))) {
+                        config_print_wrong(c, S_WITNESS_URL, i, path, "https://..., or http:// on loopback", stderr);
+                        r = -EINVAL;
+                }
+                r = wrong ? -EINVAL : r;
+        }
+        return r;
+}
 
 /* What the table alone cannot say. */
 static int check(const struct config *c, const char *path)
@@ -20,7 +44,7 @@ static int check(const struct config *c, const char *path)
                 config_print_wrong(c, S_LOG_LEVEL, 0, path, "error, warning, notice, info or debug", stderr);
                 r = -EINVAL;
         }
-        return r;
+        return check_witnesses(c, path) < 0 ? -EINVAL : r;
 }
 
 int settings_load(const char *path, struct config **ret)

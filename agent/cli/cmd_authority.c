@@ -6,6 +6,7 @@
 #include "agent/cli/signer.h"
 #include "common/artifact.h"
 #include "common/macro.h"
+#include "common/note.h"
 #include <string.h>
 
 static ProtobufCBinaryData binary(struct bytes b) { return (ProtobufCBinaryData){ b.n, (uint8_t *)b.p }; }
@@ -37,6 +38,39 @@ static int log_key(struct cli *c, const char *path, Shuyi__V1__LogKey *log)
         return 0;
 }
 
+#define WITNESSES_MAX 32
+
+struct witnesses { Shuyi__V1__WitnessKey key[WITNESSES_MAX], *keys[WITNESSES_MAX]; uint8_t bytes[WITNESSES_MAX][NOTE_KEY_BYTES]; };
+
+/* "witnesses": their verifier keys, as `shuyi witness init` prints them; "witness_quorum": how many must have cosigned. */
+static int spec_witnesses(struct cli *c, const json_t *spec, struct witnesses *w, Shuyi__V1__Anchor *anchor)
+{
+        const json_t *list = json_object_get(spec, "witnesses"), *vkey;
+        json_int_t quorum = json_integer_value(json_object_get(spec, "witness_quorum"));
+        const char *name, *wrong;
+        size_t i;
+
+        if (json_array_size(list) > WITNESSES_MAX || quorum < 0 || quorum > WITNESSES_MAX) {
+                cli_error("at most %d witnesses, and no quorum above them", WITNESSES_MAX);
+                return -1;
+        }
+        json_array_foreach(list, i, vkey) {
+                wrong = json_is_string(vkey) ? note_vkey_parse(c->arena, json_string_value(vkey), NOTE_COSIGNATURE, &name, w->bytes[i]) : "not a text";
+                if (wrong) {
+                        cli_error("witness %zu: %s", i + 1, wrong);
+                        return -1;
+                }
+                shuyi__v1__witness_key__init(&w->key[i]);
+                w->key[i].name = (char *)name;
+                w->key[i].key = binary(bytes_of(w->bytes[i], NOTE_KEY_BYTES));
+                w->keys[i] = &w->key[i];
+        }
+        anchor->witnesses = w->keys;
+        anchor->n_witnesses = json_array_size(list);
+        anchor->witness_quorum = (uint32_t)quorum;
+        return 0;
+}
+
 /* The anchor's bytes, version 1, of the opened roots; {0} after a message. */
 static struct bytes pack_anchor(struct cli *c, const struct roots *r, const json_t *spec, const char *domain)
 {
@@ -44,10 +78,13 @@ static struct bytes pack_anchor(struct cli *c, const struct roots *r, const json
         Shuyi__V1__RootKey root[ROOTS_MAX], *roots[ROOTS_MAX];
         Shuyi__V1__LogKey log = SHUYI__V1__LOG_KEY__INIT, *logs[] = { &log };
         uint32_t suites[] = { SUITE_1 };
+        struct witnesses witnesses;
         json_int_t threshold = json_integer_value(json_object_get(spec, "threshold"));
 
         log.origin = (char *)spec_text(spec, "origin");
         if (!log.origin || log_key(c, spec_text(spec, "log_key"), &log) < 0)
+                return (struct bytes){ 0 };
+        if (spec_witnesses(c, spec, &witnesses, &anchor) < 0)
                 return (struct bytes){ 0 };
         anchor.version = 1;
         anchor.domain = (char *)domain;

@@ -1,0 +1,60 @@
+/* heads: see the header. */
+#include "broker/heads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int trust_head_set(struct trust_head *ret, const struct trust_head *from, struct bytes envelope)
+{
+        uint8_t *copy = malloc(envelope.n > 0 ? envelope.n : 1);
+        struct trust_head made = *from;
+
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, envelope.p, envelope.n);
+        made.envelope = copy;
+        made.envelope_n = envelope.n;
+        free(ret->envelope);
+        *ret = made;
+        return 0;
+}
+
+void trust_head_fini(struct trust_head *h)
+{
+        free(h->envelope);
+        *h = (struct trust_head){ 0 };
+}
+
+int heads_add(struct heads *h, const struct trust_head *head)
+{
+        unsigned at = (h->first + h->n) % HEADS_MAX;
+        int r = trust_head_set(&h->ring[at], head, bytes_of(head->envelope, head->envelope_n));
+
+        if (r < 0)
+                return r;
+        if (h->n < HEADS_MAX)
+                h->n++;
+        else
+                h->first = (h->first + 1) % HEADS_MAX;
+        return 0;
+}
+
+void heads_fini(struct heads *h)
+{
+        for (unsigned i = 0; i < HEADS_MAX; i++)
+                trust_head_fini(&h->ring[i]);
+        h->n = 0;
+}
+
+const struct trust_head *heads_find(const struct heads *h, uint64_t trust_seq, uint64_t size)
+{
+        for (unsigned i = h->n; i > 0; i--) {
+                const struct trust_head *t = &h->ring[(h->first + i - 1) % HEADS_MAX];
+
+                if (t->trust_seq == trust_seq && t->seq <= size)
+                        return t;
+                if (t->trust_seq < trust_seq)
+                        return NULL;            /* they never go back */
+        }
+        return NULL;
+}
