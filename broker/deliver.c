@@ -193,7 +193,7 @@ static void take_head(struct deliver *self, const struct group *g)
                                    .effects = t->outcome.effects_digest };
         char *note = strdup(g->note);
 
-        if (!note || trust_head_set(&self->d.head, &head, t->claim->wire) < 0 || heads_add(&self->d.heads, &self->d.head) < 0)
+        if (!note || trust_head_set(&self->d.head, &head, t->claim->wire) < 0 || trust_heads_add(&self->d.heads, &self->d.head) < 0)
                 broker_fail("deliver.memory", -ENOMEM);
         free(self->d.own.note);
         self->d.own.note = note;
@@ -434,7 +434,7 @@ void deliver_stop(struct deliver *self)
         arena_free(self->d.arena);
         free(self->d.buffer);
         trust_head_fini(&self->d.head);
-        heads_fini(&self->d.heads);
+        trust_heads_fini(&self->d.heads);
         tiles_reader_free(self->d.tiles);
         free(self->d.own.note);
         free(self->d.published);

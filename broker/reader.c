@@ -311,7 +311,7 @@ static bool is_witnessed(const struct delivery *d)
  * that lies in a witnessed tree. */
 static const struct trust_head *head_due(const struct reader *r, const struct delivery *d)
 {
-        const struct trust_head *h = heads_find(&d->heads, r->trust, is_witnessed(d) ? d->published_size : UINT64_MAX);
+        const struct trust_head *h = trust_heads_find(&d->heads, r->trust, is_witnessed(d) ? d->published_size : UINT64_MAX);
 
         return h && h->seq > r->head_seq ? h : NULL;
 }
@@ -378,7 +378,7 @@ static bool on_hold(struct reader *r, struct delivery *d)
 
 static void note_missed(struct reader *r, const struct delivery *d)
 {
-        const struct trust_head *h = is_witnessed(d) && r->missed_ns == 0 ? heads_find(&d->heads, r->trust, UINT64_MAX) : NULL;
+        const struct trust_head *h = is_witnessed(d) && r->missed_ns == 0 ? trust_heads_find(&d->heads, r->trust, UINT64_MAX) : NULL;
 
         if (h && h->seq > r->head_seq)
                 r->missed_ns = d->now_ns;

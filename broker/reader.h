@@ -1,7 +1,7 @@
 /* reader: one open link as deliver sees it: how far it has read, and how much it may still be sent. */
 #pragma once
 #include "broker/broker.h"
-#include "broker/heads.h"
+#include "broker/trust_heads.h"
 #include "broker/hot.h"
 #include "broker/mirror.h"
 
@@ -41,7 +41,7 @@ struct delivery {
         size_t buffer_bytes;
         struct trust_head head;         /* newest TRUST_HEAD */
         struct head_proof own;          /* how it lies under the head of its own group */
-        struct heads heads;             /* the last ones, the newest among them */
+        struct trust_heads heads;             /* the last ones, the newest among them */
         char *published;                /* the newest witnessed head; NULL: none yet */
         uint64_t published_size, published_ns;
         struct head_proof proof;        /* of the TRUST_HEAD proved last under it */

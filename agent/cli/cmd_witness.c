@@ -8,6 +8,7 @@
 #include "common/macro.h"
 #include "common/notify.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -13,6 +13,8 @@ DEPLOY = pathlib.Path(__file__).parents[1]
 
 
 class Foundation:
+    anchor_more = {}                    # further keys of the specification that the anchor is made from
+
     def __init__(self, city):
         self.city = city
         self.people = {}
@@ -65,7 +67,7 @@ class Foundation:
             "broker_join": str(city.dir / "broker" / "broker.join"), "endpoint": city.endpoint,
             "department": {"code": AUTHORITY, "name": "中山市政务数据主管部门", "dept_class": "GOV_DEPT", "applies": "MUST"},
             "persons": [{"join": str(p.join), "staff": p.staff} for p in first],
-            "agents": [{"join": str(self.center.dir / "agent.join")}],
+            "agents": [{"join": str(self.center.dir / "agent.join")}], **self.anchor_more,
         }
         (city.dir / "authority.json").write_text(json.dumps(spec, ensure_ascii=False))
         self.genesis_file, self.anchor, self.welcome = city.dir / "genesis.shuyi", city.dir / "anchor.shuyi", city.dir / "authority" / "welcome"

@@ -11,8 +11,9 @@ import tap
 BROKER = ("group", "sync", "state", "deliver", "segment")
 PROVIDER = ("outbox", "sealed", "settled")
 CONSUMER = ("inbox", "sink")
-# Points that the broker does not come to in a town of today: tests/crash/test_segment.c and test_rewrite.c kill there.
-ELSEWHERE = ("segment.after_retire", "rewrite.half_written", "rewrite.before_sync", "rewrite.before_rename", "rewrite.after_rename")
+# Points that the broker does not come to in a town of today: test_segment.c, test_rewrite.c and test_witness.c kill there.
+ELSEWHERE = ("segment.after_retire", "rewrite.half_written", "rewrite.before_sync", "rewrite.before_rename", "rewrite.after_rename",
+             "witness.before_state", "witness.before_rename", "witness.after_rename", "witness.after_state")
 # Points of a new log file: to come to the next one takes more data.
 NEW_FILE = ("segment.before_rename", "segment.after_rename")
 COUNTS = (1, 12)

@@ -1,12 +1,12 @@
-/* heads: the last TRUST_HEADs, so that the one which a published head covers can be handed over.
+/* trust_heads: the last TRUST_HEADs, so that the one which a published head covers can be handed over.
  *
  * Where the anchor has a witness quorum a TRUST_HEAD waits for a witnessed head of its size or more; newer ones come meanwhile, and a reader
- * takes the one that fits the records which it holds.  Past HEADS_MAX the oldest goes.  One thread. */
+ * takes the one that fits the records which it holds.  Past TRUST_HEADS_MAX the oldest goes.  One thread. */
 #pragma once
 #include "common/bytes.h"
 #include "common/times.h"
 
-#define HEADS_MAX 256
+#define TRUST_HEADS_MAX 256
 
 struct trust_head {
         uint64_t seq, trust_seq, epoch;
@@ -16,13 +16,13 @@ struct trust_head {
         struct digest effects;
 };
 
-struct heads { struct trust_head ring[HEADS_MAX]; unsigned first, n; };
+struct trust_heads { struct trust_head ring[TRUST_HEADS_MAX]; unsigned first, n; };
 
 /* Makes a head of these bytes, copied; 0 or -ENOMEM.  *ret as {0} or made before. */
 int trust_head_set(struct trust_head *ret, const struct trust_head *from, struct bytes envelope);
 void trust_head_fini(struct trust_head *h);
 
-int heads_add(struct heads *h, const struct trust_head *head);  /* copied; 0 or -ENOMEM */
-void heads_fini(struct heads *h);
+int trust_heads_add(struct trust_heads *h, const struct trust_head *head);  /* copied; 0 or -ENOMEM */
+void trust_heads_fini(struct trust_heads *h);
 /* The newest over exactly the records up to trust_seq; `size`: of a tree in which it must lie.  Borrowed until the next add; NULL: none. */
-const struct trust_head *heads_find(const struct heads *h, uint64_t trust_seq, uint64_t size);
+const struct trust_head *trust_heads_find(const struct trust_heads *h, uint64_t trust_seq, uint64_t size);
