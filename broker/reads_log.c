@@ -22,25 +22,27 @@ static bool is_fitting(struct reading *r)
         return q && strcmp(q->origin, r->broker->origin) == 0 && (read->after.len == 0 || read->after.len == 8);
 }
 
-/* The payload with a bare envelope where the kind is UPDATE; {0} when the arena is full. */
-static struct bytes bare_payload(struct reading *r, struct bytes payload)
+/* An ENTRY's payload of it, bare where the kind is UPDATE; {0} when the arena is full. */
+static struct bytes bare_payload(struct reading *r, const struct segment_entry *e)
 {
-        struct segment_entry e;
+        struct bytes envelope = envelope_strip(r->arena, e->envelope);
         const struct claim *c;
-        struct bytes bare;
         uint8_t *p;
 
-        if (!segment_entry_decode(payload, &e))
-                return (struct bytes){ 0 };
-        bare = envelope_strip(r->arena, e.envelope);
-        if (!bare.p || envelope_read_kept(r->arena, bare, NULL, &c) != ACCEPTED || c->kind->number != KIND_UPDATE)
-                return arena_copy(r->arena, payload);
-        p = arena_alloc(r->arena, SEGMENT_ENTRY_PREFIX + bare.n);
+        if (!envelope.p || envelope_read_kept(r->arena, envelope, NULL, &c) != ACCEPTED || c->kind->number != KIND_UPDATE)
+                envelope = e->envelope;
+        p = arena_alloc(r->arena, SEGMENT_ENTRY_PREFIX + envelope.n);
         if (!p)
                 return (struct bytes){ 0 };
-        memcpy(p, payload.p, SEGMENT_ENTRY_PREFIX);
-        memcpy(p + SEGMENT_ENTRY_PREFIX, bare.p, bare.n);
-        return bytes_of(p, SEGMENT_ENTRY_PREFIX + bare.n);
+        put_le64(p, e->epoch);
+        put_le64(p + 8, e->seq);
+        put_le64(p + 16, e->accepted_at.ms);
+        put_le32(p + 24, e->link);
+        p[28] = e->lane;
+        put_le64(p + 29, e->outbox_epoch);
+        put_le64(p + 37, e->outbox_seq);
+        memcpy(p + SEGMENT_ENTRY_PREFIX, envelope.p, envelope.n);
+        return bytes_of(p, SEGMENT_ENTRY_PREFIX + envelope.n);
 }
 
 struct log_walk { struct reading *r; struct segment_cursor *cursor; struct bytes entry; uint64_t seq, last; size_t read; };
@@ -69,14 +71,23 @@ static bool add(struct log_walk *w, struct bytes head)
         return true;
 }
 
+/* What comes behind a tombstone cannot be derived by who does not hold what stood there. */
+static int is_gone(struct log_walk *w, const struct segment_entry *e)
+{
+        if (w->r->page.n_rows > 0)
+                return 1;
+        return refuse(w->r, E_NOT_FOUND, arena_printf(w->r->arena, "entry %llu was purged by entry %llu", (unsigned long long)e->seq, (unsigned long long)e->purged_by));
+}
+
 /* An entry is added when what follows it is known: its head, or the next entry. */
 static int walk(struct log_walk *w, uint64_t after)
 {
         struct segment_record record;
+        struct segment_entry e;
         int f;
 
         while ((f = segment_cursor_next(w->cursor, &record)) > 0) {
-                if (record.seq <= after)
+                if (record.seq <= after || record.type == SEGMENT_MAP)
                         continue;
                 if (record.type == SEGMENT_HEAD) {
                         if (w->entry.n > 0 && record.seq == w->seq && !add(w, record.payload))
@@ -91,7 +102,11 @@ static int walk(struct log_walk *w, uint64_t after)
                         return 1;
                 w->seq = record.seq;
                 w->read += record.payload.n;
-                w->entry = bare_payload(w->r, record.payload);
+                if (!segment_record_entry(record.type, record.payload, &e))
+                        return -EBADMSG;
+                if (e.gone)
+                        return is_gone(w, &e);
+                w->entry = bare_payload(w->r, &e);
                 if (w->entry.n == 0)
                         return -ENOMEM;
         }

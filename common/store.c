@@ -20,16 +20,16 @@
 
 /* -- Opening. -- */
 
-static int open_databases(struct store *s, const char *const *own)
+static int open_databases(struct store *s, const struct store_options *o)
 {
         static const char *const first[] = { "state", "index", "meta" };
         MDB_txn *txn;
-        int r = mdb_txn_begin(s->env, NULL, 0, &txn);
+        int r = mdb_txn_begin(s->env, NULL, o->read_only ? MDB_RDONLY : 0, &txn);
 
         if (r != 0)
                 return store_translate(r);
         for (unsigned i = 0; r == 0; i++) {
-                const char *name = i < ELEMENTS(first) ? first[i] : own ? own[i - ELEMENTS(first)] : NULL;
+                const char *name = i < ELEMENTS(first) ? first[i] : o->databases ? o->databases[i - ELEMENTS(first)] : NULL;
 
                 if (!name)
                         break;
@@ -37,7 +37,7 @@ static int open_databases(struct store *s, const char *const *own)
                 assert(strlen(name) < STORE_NAME_BYTES);
                 strcpy(s->names[i], name);
                 store_row_key(name, s->row_keys[i]);
-                r = mdb_dbi_open(txn, name, MDB_CREATE, &s->dbis[i]);
+                r = mdb_dbi_open(txn, name, o->read_only ? 0 : MDB_CREATE, &s->dbis[i]);
                 s->db_count = i + 1;
         }
         if (r != 0) {
@@ -107,7 +107,7 @@ static int open_environment(struct store *s, const struct store_options *o)
         if (r == 0)
                 r = mdb_env_set_maxdbs(s->env, STORE_DATABASES_MAX);
         if (r == 0)
-                r = mdb_env_open(s->env, o->dir, MDB_NOTLS, 0600);
+                r = mdb_env_open(s->env, o->dir, MDB_NOTLS | (o->read_only ? MDB_RDONLY : 0), 0600);
         return store_translate(r);
 }
 
@@ -145,24 +145,26 @@ int store_open(const struct store_options *o, struct store **ret)
         if (!s->snapshots)
                 return -ENOMEM;
 
-        r = directory_make(o->dir, o->allow_volatile);
+        r = o->read_only ? directory_check_filesystem(o->dir, true) : directory_make(o->dir, o->allow_volatile);
         if (r < 0)
                 return r;
-        s->lock_fd = directory_lock(o->dir);
-        if (s->lock_fd < 0)
+        if (!o->read_only)
+                s->lock_fd = directory_lock(o->dir);
+        if (!o->read_only && s->lock_fd < 0)
                 return s->lock_fd;
-        r = make_file(o->dir);
-        if (r == 0)
+        r = o->read_only ? 0 : make_file(o->dir);
+        if (r == 0 && !o->read_only)    /* pages that another process is writing look damaged */
                 r = look_over(o);
         if (r == 0)
                 r = open_environment(s, o);
         if (r < 0)
                 return r;
         note_sizes(s, o);
-        store_take_ahead(s);
+        if (!o->read_only)
+                store_take_ahead(s);
         r = store_reader_check(s, NULL);
         if (r == 0)
-                r = open_databases(s, o->databases);
+                r = open_databases(s, o);
         if (r < 0)
                 return r;
         *ret = TAKE(s);

@@ -36,6 +36,7 @@ struct store_options {
         const char *const *databases;           /* names after the first three, NULL-ended; may be NULL */
         bool allow_volatile;                    /* take a tmpfs or ramfs: tests and demos only */
         bool scan;                              /* look at every row before it is opened, not only at what leads to them */
+        bool read_only;                         /* snapshots only, beside a process that writes; it must be there: -ENOENT */
 };
 
 struct store;

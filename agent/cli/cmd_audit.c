@@ -2,8 +2,11 @@
 #include "agent/cli/asker.h"
 #include "agent/cli/audit_query.h"
 #include "agent/cli/client.h"
+#include "agent/cli/cmd_mirror.h"
 #include "agent/cli/evidence.h"
+#include "agent/cli/mirror.h"
 #include "common/macro.h"
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,6 +93,67 @@ static int search_center(struct cli *c, const Shuyi__V1__AuditQuery *query, json
         return code;
 }
 
+/* ---- asking one's own copy ---- */
+
+#define LOCAL_ROWS 1000                         /* at a time: their memory is given back */
+
+struct local { struct search *search; struct arena *arena; bool failed; unsigned rows; };
+
+static bool take_local(void *ctx, struct bytes packed)
+{
+        struct local *l = ctx;
+        json_t *row;
+
+        if (l->rows == LOCAL_ROWS)
+                return false;
+        row = audit_query_row(l->search->query, packed, l->arena);
+        l->failed = row == NULL;
+        if (row)
+                json_array_append_new(l->search->list, row);
+        l->rows++;
+        return row != NULL;
+}
+
+static int search_copy(struct cli *c, struct mirror *m, struct search *s)
+{
+        _cleanup_(arena_freep) struct arena *arena = arena_new(32u << 20);
+        uint8_t after[AUDIT_CURSOR_BYTES], next[AUDIT_CURSOR_BYTES];
+        bool more = true;
+        size_t after_n = 0;
+        int r = arena ? 0 : -ENOMEM;
+
+        while (r == 0 && more) {
+                struct local l = { .search = s, .arena = arena };
+
+                arena_reset(arena);
+                r = mirror_search(m, s->query, bytes_of(after, after_n), arena, take_local, &l, &more, next);
+                if (l.failed)
+                        return CLI_FAILED;
+                if (more)
+                        memcpy(after, next, after_n = sizeof(after));
+                tell_progress(s);
+        }
+        if (r < 0)
+                cli_error("%s: %s", cli_option(c, "mirror"), strerror(-r));
+        return r < 0 ? CLI_FAILED : CLI_OK;
+}
+
+static int search_mirror(struct cli *c, const Shuyi__V1__AuditQuery *query, json_t *list)
+{
+        struct mirror_options o = { .dir = cli_option(c, "mirror"), .read_only = true };
+        struct search s = { query, list, times_mono() };
+        struct mirror *m = NULL;
+        int code, r = mirror_open(&o, &m);
+
+        if (r < 0) {
+                cli_error("%s: %s", o.dir, r == -ENOENT ? "there is no mirror" : strerror(-r));
+                return CLI_FAILED;
+        }
+        code = search_copy(c, m, &s);
+        mirror_close(m);
+        return code;
+}
+
 static int audit_search(struct cli *c)
 {
         Shuyi__V1__AuditQuery query;
@@ -99,7 +163,7 @@ static int audit_search(struct cli *c)
         if (code != CLI_OK)
                 return code;
         list = json_array();
-        code = search_center(c, &query, list);
+        code = cli_option(c, "mirror") ? search_mirror(c, &query, list) : search_center(c, &query, list);
         if (code == CLI_OK)
                 cli_print(c, list, audit_query_print);
         else
@@ -108,7 +172,7 @@ static int audit_search(struct cli *c)
 }
 
 static const struct cli_option options_search[] = {
-        AUDIT_QUERY_OPTIONS, ASKER_OPTIONS, { NULL, NULL, NULL, false },
+        AUDIT_QUERY_OPTIONS, ASKER_OPTIONS, { "mirror", "DIR", "search a mirror of one's own instead: nobody is asked", false }, { NULL, NULL, NULL, false },
 };
 
 static const struct cli_option options_export[] = { EVIDENCE_EXPORT_OPTIONS, ASKER_OPTIONS, { NULL, NULL, NULL, false } };
@@ -123,5 +187,6 @@ const struct cli_command commands_audit[] = {
         { "audit", "export", "", 0, 0, "evidence of one act or transfer in a file that anybody can check", options_export, evidence_export },
         { "audit", "check", "BUNDLE", 1, 1, "what a file of evidence proves, offline", options_check, evidence_check },
         { "audit", "search", "", 0, 0, "acquisitions with the seven facts of ZS 32, or acts, as far as one's role may see", options_search, audit_search },
+        { "audit", "mirror", "DIR", 1, 1, "follow the whole log without data bodies, derive it again, alarm on what does not hold", options_mirror, audit_mirror },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };
