@@ -29,6 +29,25 @@ static void check_raw(struct script *s)
                 REQUIRE(x <= y && (x != y || digest_equal(&a, &b)) && (x == 0 || x == y || n > 0));
 }
 
+static int subtree(void *ctx, unsigned level, uint64_t index, struct digest *ret)
+{
+        *ret = merkle_root_of((const struct digest *)ctx + (index << level), 1ull << level);
+        return 0;
+}
+
+/* What is proved from subtrees is what the definition says, and holds. */
+static void check_proofs(struct digest *leaf, uint64_t n, uint64_t i, uint64_t m)
+{
+        struct merkle_source source = { subtree, leaf };
+        struct digest path[MERKLE_PROOF_MAX], want[MERKLE_DEPTH_MAX], root = merkle_root_of(leaf, n), before = merkle_root_of(leaf, m);
+        unsigned path_n;
+
+        REQUIRE(merkle_prove_inclusion(&source, i, n, path, &path_n) == 0 && path_n == merkle_path_of(leaf, n, i, want));
+        REQUIRE(path_n == 0 || memcmp(path, want, path_n * sizeof(path[0])) == 0);
+        REQUIRE(merkle_prove_consistency(&source, m, n, path, &path_n) == 0 && merkle_check_consistency(m, n, &before, &root, path, path_n));
+        REQUIRE(path_n == 0 || !merkle_check_consistency(m, n, &before, &root, path, path_n - 1));
+}
+
 static void check_tree(struct script *s)
 {
         struct digest leaf[LEAVES_MAX], path[MERKLE_DEPTH_MAX], root, before;
@@ -55,6 +74,7 @@ static void check_tree(struct script *s)
                 path[bit % path_n].b[bit / 8] ^= (uint8_t)(1 << bit % 8);
                 REQUIRE(!merkle_check_inclusion(&leaf[i], i, n, path, path_n, &root));
         }
+        check_proofs(leaf, n, i, j + 1);
         REQUIRE(merkle_check_consistency(n, n, &root, &root, NULL, 0));
         REQUIRE(j + 1 == n || !merkle_check_consistency(j + 1, n, &before, &root, NULL, 0));
 }
