@@ -168,6 +168,7 @@ static void care(struct link *l)
         r = link_item(l, run_care, NULL);
         if (r < 0)
                 log_event(LOG_ERR, "link.care", log_errno("fault", r));
+        resume_run(l);
         gauges(l);
 }
 

@@ -4,6 +4,7 @@
 
 #include "agent/inbox.h"
 #include "agent/link.h"
+#include "agent/resume.h"
 #include "agent/sealer.h"
 #include "common/link.h"
 #include "common/session.h"
@@ -23,6 +24,7 @@ struct link {
         struct sealer *sealer;
         struct inbox *inbox;
         struct prover *prover;
+        struct resume resume;
         struct arena *item, *frames;            /* of one item; of one turn's frames */
         struct mono_time reopen_at;             /* the socket is closed until then; 0: it is open */
         struct wall_time now;

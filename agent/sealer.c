@@ -7,6 +7,7 @@
 #include "agent/chain.h"
 #include "agent/plan.h"
 #include "agent/replica.h"
+#include "agent/resume.h"
 #include "agent/rewind.h"
 #include "agent/taken.h"
 #include "agent/view.h"
@@ -209,7 +210,7 @@ static int seal_next(struct sealer *s, struct arena *a, struct planned *p, const
         struct taken_waiting w = { 0 };
         int r = view_find(s, a, p, &v);
 
-        if (r < 0 || v->refused || !f.credit)
+        if (r < 0 || v->refused || v->lost || !f.credit)
                 return r;
         if (v->wait_until > now.ms && !p->again) {
                 come_again(ret_at, (struct mono_time){ mono.ns + (v->wait_until - now.ms) * 1000000 });
@@ -393,6 +394,8 @@ int sealer_settled(struct sealer *s, struct arena *a, const Shuyi__Agent__Sealed
         if (rewind_answer(v, sent, row->code, row->seq, now.ms, &dead))
                 log_event(LOG_NOTICE, "sealer.sealed_again", log_hex("stream", keep_bytes(sent->stream)), log_u64("from_stream_seq", v->head + 1),
                           log_str("refusal", refusal_text(row->code)->code));
+        if (resume_note(v, sent, row))
+                log_event(LOG_WARNING, "stream.end_unknown", log_hex("stream", keep_bytes(sent->stream)), log_u64("stream_seq", sent->stream_seq), log_str("detail", row->detail));
         if (row->code == E_STALE_EPOCH && sent->kind == KIND_VIEW_EPOCH)
                 r = put_off(s, a, row->detail, now);
         if (r >= 0 && dead)
