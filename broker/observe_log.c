@@ -61,9 +61,11 @@ void observe_log_tile(const struct observe_log *l, const char *path, struct http
         body = malloc((size_t)p.width * DIGEST_BYTES);
         r = body ? tiles_read(l->reader, p.level, p.n, p.width, body) : -ENOMEM;
         if (r < 0) {
+                bool later = r == -EAGAIN || r == -ERANGE;      /* being mended, or not agreed yet after a start */
+
                 free(body);
-                http_reply_problem(reply, r == -EAGAIN ? 503 : 500, NULL, "Not readable", r == -EAGAIN ? "the tile is damaged and being mended" : NULL);
-                reply->retry_after_s = r == -EAGAIN ? 1 : 0;
+                http_reply_problem(reply, later ? 503 : 500, NULL, "Not readable", later ? "the tile is being mended: come again" : NULL);
+                reply->retry_after_s = later;
                 return;
         }
         reply->status = 200;

@@ -17,7 +17,7 @@ static int refuse(struct reading *r, enum refusal code, const char *detail)
 
 static int not_published(struct reading *r)
 {
-        return refuse(r, E_NOT_FOUND, "no head is published yet: ask again in a second");
+        return refuse(r, E_NOT_FOUND, "no head is published yet, or its tree is being read: ask again in a second");
 }
 
 /* A fault of the tiles' is no fault of the question's. */
@@ -50,7 +50,7 @@ static bool choose_size(struct reading *r, uint64_t *size, struct published_head
         if (*size > 0)
                 return true;
         f = published_get(r->broker->published, r->arena, ret);
-        if (f <= 0) {
+        if (f <= 0 || ret->size > tiles_size(r->broker->tiles)) {       /* or the tiles of a broker that just started are not agreed yet */
                 not_published(r);
                 return false;
         }
