@@ -41,6 +41,10 @@
         X(M_WITNESS_FAILED, "shuyi_witness_failures_total", METRIC_COUNTER, METRIC_COUNT, "Other answers, and none, by witness.", "witness", counters_witness) \
         X(M_TILES_MENDED, "shuyi_tiles_mended_total", METRIC_COUNTER, METRIC_COUNT, "Tiles found wrong and derived again.", NULL, NULL) \
         X(M_TILES_LOST, "shuyi_tiles_lost_total", METRIC_COUNTER, METRIC_COUNT, "Times a tile was found wrong with nothing left to derive it from.", NULL, NULL) \
+        X(M_BASE_SEQ, "shuyi_base_sequence", METRIC_GAUGE, METRIC_COUNT, "Last entry in the newest state image.", NULL, NULL) \
+        X(M_BASE_FAILED, "shuyi_base_failed_total", METRIC_COUNTER, METRIC_COUNT, "State images that could not be written.", NULL, NULL) \
+        X(M_PURGED_BODIES, "shuyi_purged_bodies_total", METRIC_COUNTER, METRIC_COUNT, "Bodies taken out of the log by retention.", NULL, NULL) \
+        X(M_PURGED_INPUTS, "shuyi_purged_inputs_total", METRIC_COUNTER, METRIC_COUNT, "Entries taken out of the log by retention, their leaf hashes left.", NULL, NULL) \
         X(M_DEPTH, "shuyi_queue_items", METRIC_GAUGE, METRIC_COUNT, "Items waiting, by queue.", "queue", counters_queue) \
         X(M_HOT_BYTES, "shuyi_hot_bytes", METRIC_GAUGE, METRIC_BYTES, "Entries kept in memory for delivery.", NULL, NULL) \
         X(M_SPACE, "shuyi_space_used_ratio", METRIC_GAUGE, METRIC_RATIO, "Disk used.", NULL, NULL) \

@@ -1,6 +1,9 @@
 /* logcheck: see the header. */
 #include "broker/logcheck.h"
+#include "broker/purged.h"
+#include "broker/rebuild.h"
 #include "broker/recover.h"
+#include "common/statekeys.h"
 #include "common/fold.h"
 #include "common/macro.h"
 #include "common/replay.h"
@@ -165,16 +168,84 @@ static int compare(struct broker *b, struct store *scratch)
         return 0;
 }
 
-static int walk(struct broker *b, struct store *scratch, bool signatures)
+/* ---- where it begins ---- */
+
+struct beginning { struct base base; bool from_base; };
+
+/* The oldest BASE where the log before it is not whole any more, the newest where that is asked for, else the first entry. */
+static int begin(struct broker *b, struct store *scratch, bool newest, struct fold *fold, struct beginning *ret)
+{
+        uint64_t list[BASE_KEPT_MAX];
+        char dir[4096], name[BASE_NAME_BYTES], path[4200];
+        struct mono_time start = times_mono();
+        const char *wrong;
+        int n = base_list(recover_dir(b, "base", dir), false, list), fault;
+
+        if (n < 0)
+                return n;
+        if (!rebuild_needs_base(b) && !(newest && n > 0))
+                return fold_open_new(fold, scratch, b->domain);
+        if (n == 0) {
+                fprintf(stderr, "part of the log was purged, and there is no BASE in %s to begin from\n", dir);
+                return -EBADMSG;
+        }
+        base_name(list[newest ? n - 1 : 0], name);
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        wrong = base_load(path, scratch, b->origin, NULL, NULL, NULL, fold, &ret->base, &fault);
+        if (wrong) {
+                fprintf(stderr, "%s: %s\n", path, wrong);
+                return fault;
+        }
+        ret->from_base = true;
+        printf("base seq=%llu rows=%llu ms=%llu\n", (unsigned long long)ret->base.seq, (unsigned long long)ret->base.rows,
+               (unsigned long long)((times_mono().ns - start.ns) / 1000000));
+        return 0;
+}
+
+/* The part before the BASE: what is left of it gives the trees that were signed. */
+static int check_before(struct broker *b, const struct beginning *from, struct fold *fold, struct store_snapshot *against)
+{
+        _cleanup_(arena_freep) struct arena *a = arena_new(1 << 20);
+        struct purged p;
+        uint8_t key[32];
+        int f;
+
+        if (!a || !statekeys_log(store_state(fold->store), a, b->origin, key))
+                return a ? -EBADMSG : -ENOMEM;
+        f = purged_check(b, &from->base, key, against, &p);
+        printf("before_base entries=%llu purged_bodies=%llu purged_inputs=%llu heads_proved=%llu\n", (unsigned long long)p.entries,
+               (unsigned long long)p.bodies, (unsigned long long)p.inputs, (unsigned long long)p.heads);
+        if (p.unknown_from > 0)
+                printf("from entry %llu to the BASE no outcome is recorded any more: the BASE's own signature stands for them\n", (unsigned long long)p.unknown_from);
+        if (f == -EBADMSG)
+                fprintf(stderr, "before the BASE: %s\n", p.reason);
+        return f;
+}
+
+static void report(const struct replay *r, uint64_t ns)
+{
+        double s = (double)(ns ? ns : 1) / 1e9;
+
+        printf("entries=%llu heads=%llu signatures=%llu outcomes_compared=%llu purged_bodies=%llu bytes=%llu\n", (unsigned long long)r->entries,
+               (unsigned long long)r->heads, (unsigned long long)r->signed_n, (unsigned long long)r->compared, (unsigned long long)r->bare_n, (unsigned long long)r->bytes);
+        printf("speed seconds=%.3f entries_per_s=%.0f bytes_per_s=%.0f\n", s, (double)r->entries / s, (double)r->bytes / s);
+}
+
+static int walk(struct broker *b, struct store *scratch, bool signatures, bool newest)
 {
         _cleanup_(store_snapshot_closep) struct store_snapshot *against = NULL;
         struct fold fold = { 0 };
         struct replay r = { .fold = &fold, .segments = b->segments, .origin = b->origin, .signatures = signatures };
-        int f = fold_open_new(&fold, scratch, b->domain);
+        struct beginning *from = calloc(1, sizeof(*from));
+        struct mono_time start;
+        int f = from ? begin(b, scratch, newest, &fold, from) : -ENOMEM;
 
         if (f == 0 && b->store)
                 f = store_snapshot_open(b->store, &against);
         r.against = against;
+        if (f == 0 && from->from_base && !newest)
+                f = check_before(b, from, &fold, against);
+        start = times_mono();
         if (f == 0)
                 f = replay_run(&r);
         if (f == 0)
@@ -183,15 +254,15 @@ static int walk(struct broker *b, struct store *scratch, bool signatures)
                 f = store_commit(scratch);
         else
                 store_abort(scratch);
+        report(&r, times_mono().ns - start.ns);
         fold_close(&fold);
-        printf("entries=%llu heads=%llu signatures=%llu outcomes_compared=%llu\n", (unsigned long long)r.entries, (unsigned long long)r.heads,
-               (unsigned long long)r.signed_n, (unsigned long long)r.compared);
-        if (f == -EBADMSG)
+        if (f == -EBADMSG && r.reason[0])
                 fprintf(stderr, "first divergent entry %llu: %s\n", (unsigned long long)r.bad_seq, r.reason);
+        free(from);
         return f;
 }
 
-int logcheck_run(struct broker *b, bool signatures)
+int logcheck_run(struct broker *b, bool signatures, bool from_base)
 {
         struct store *scratch = NULL;
         char dir[4096];
@@ -203,7 +274,7 @@ int logcheck_run(struct broker *b, bool signatures)
         if (r == 0)
                 r = open_scratch(b, dir, &scratch);
         if (r == 0) {
-                r = walk(b, scratch, signatures);
+                r = walk(b, scratch, signatures, from_base);
                 if (r == 0)
                         r = compare(b, scratch);
                 store_close(scratch);

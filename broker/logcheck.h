@@ -6,6 +6,7 @@
 #pragma once
 #include "broker/broker.h"
 
-/* `signatures`: --check; else --replay.  Prints a report to stdout, what is wrong to stderr.  0: all holds; -EBADMSG: it does
+/* `signatures`: --check; else --replay.  Begins at the oldest BASE where the log before it was purged; with from_base at the
+ * newest one that is there.  Prints a report to stdout, what is wrong to stderr.  0: all holds; -EBADMSG: it does
  * not; else a fault. */
-int logcheck_run(struct broker *b, bool signatures);
+int logcheck_run(struct broker *b, bool signatures, bool from_base);

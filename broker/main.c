@@ -5,8 +5,10 @@
 #include "broker/broker.h"
 #include "broker/genesis.h"
 #include "broker/index.h"
+#include "broker/keeper.h"
 #include "broker/logcheck.h"
 #include "broker/quarantine.h"
+#include "broker/rebuild.h"
 #include "broker/recover.h"
 #include "broker/witness.h"
 #include "common/fold.h"
@@ -30,6 +32,9 @@ static const char usage[] =
         "shuyi-broker init --config FILE GENESIS    make the genesis the first entries of an empty log\n"
         "shuyi-broker check --config FILE           derive every hash, signature and outcome of the log again\n"
         "shuyi-broker --replay --config FILE        apply the log to a scratch store; compare outcomes and state\n"
+        "  --from-base                              of check and --replay: begin at the newest state image, which is quick\n"
+        "shuyi-broker --base --config FILE          write a state image now, of a broker that does not run\n"
+        "shuyi-broker --rebuild --config FILE       put the state aside, and make it anew from the newest image and the log\n"
         "shuyi-broker --check-config --config FILE  check the configuration and print what is in force\n"
         "shuyi-broker --manual                      print what can be configured\n"
         "shuyi-broker --version | --help\n";
@@ -45,6 +50,7 @@ struct threads {
         struct front *front;
         struct timer *timer;
         struct scrub *scrub;
+        struct keeper *keeper;
         struct observe *observe;
 };
 
@@ -141,6 +147,8 @@ static int start_threads(struct broker *b, struct threads *t, bool crashed)
         if (r == 0)
                 r = timer_start(b, &t->timer);
         if (r == 0)
+                r = keeper_start(b, &t->keeper);
+        if (r == 0)
                 r = scrub_start(b, &t->scrub);
         if (r == 0)
                 r = front_start(b, t->verify, &t->front);
@@ -167,6 +175,7 @@ static void stop_threads(struct broker *b, struct threads *t)
         timer_stop(t->timer);
         scrub_stop(t->scrub);
         witness_stop(t->witness);
+        keeper_stop(t->keeper);
         deliver_end_sessions(t->deliver);
         verify_stop(t->verify);
         sequence_stop(t->sequence);
@@ -290,9 +299,9 @@ static int found(struct broker *b, const char *genesis)
         return r == 0 ? 0 : r == -EINVAL || r == -EEXIST || r == -EKEYREJECTED ? EXIT_FALSE : EXIT_FAULT;
 }
 
-enum command { COMMAND_RUN, COMMAND_INIT, COMMAND_CHECK, COMMAND_REPLAY, COMMAND_CHECK_CONFIG };
+enum command { COMMAND_RUN, COMMAND_INIT, COMMAND_CHECK, COMMAND_REPLAY, COMMAND_BASE, COMMAND_REBUILD, COMMAND_CHECK_CONFIG };
 
-static int carry_out(enum command command, const char *config, const char *operand)
+static int carry_out(enum command command, const char *config, const char *operand, bool from_base)
 {
         static struct broker b;
         int r = init_broker(&b, config);
@@ -308,7 +317,13 @@ static int carry_out(enum command command, const char *config, const char *opera
                 break;
         case COMMAND_CHECK:
         case COMMAND_REPLAY:
-                r = fault_code(logcheck_run(&b, command == COMMAND_CHECK));
+                r = fault_code(logcheck_run(&b, command == COMMAND_CHECK, from_base));
+                break;
+        case COMMAND_BASE:
+                r = fault_code(rebuild_write_base(&b));
+                break;
+        case COMMAND_REBUILD:
+                r = fault_code(rebuild_run(&b));
                 break;
         case COMMAND_CHECK_CONFIG:
                 config_print(b.config, stdout);
@@ -322,10 +337,12 @@ int main(int argc, char **argv)
 {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' }, { "replay", no_argument, NULL, 'r' }, { "check-config", no_argument, NULL, 'k' },
+                { "base", no_argument, NULL, 'b' }, { "rebuild", no_argument, NULL, 'R' }, { "from-base", no_argument, NULL, 'f' },
                 { "manual", no_argument, NULL, 'm' }, { "version", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 },
         };
         enum command command = COMMAND_RUN;
         const char *config = NULL;
+        bool from_base = false;
         int o, operands;
 
         while ((o = getopt_long(argc, argv, "c:hv", options, NULL)) != -1) {
@@ -335,6 +352,15 @@ int main(int argc, char **argv)
                         break;
                 case 'r':
                         command = COMMAND_REPLAY;
+                        break;
+                case 'b':
+                        command = COMMAND_BASE;
+                        break;
+                case 'R':
+                        command = COMMAND_REBUILD;
+                        break;
+                case 'f':
+                        from_base = true;
                         break;
                 case 'k':
                         command = COMMAND_CHECK_CONFIG;
@@ -362,5 +388,5 @@ int main(int argc, char **argv)
                 fputs(usage, stderr);
                 return EXIT_USAGE;
         }
-        return carry_out(command, config, operands == 2 ? argv[optind + 1] : NULL);
+        return carry_out(command, config, operands == 2 ? argv[optind + 1] : NULL, from_base);
 }

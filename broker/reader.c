@@ -34,6 +34,7 @@ static int load_cold(struct delivery *d, uint64_t seq, struct loaded *ret)
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
         r = segment_read_entry(d->broker->segments, place, seq, &d->buffer, &d->buffer_bytes, &e);
+        d->gone = r == -ENOENT;
         if (r < 0)
                 return r;
         metrics_inc(d->counts, M_COLD, 0);
@@ -45,6 +46,7 @@ static int load(struct delivery *d, uint64_t seq, struct loaded *ret)
 {
         const struct ticket *t = hot_find(d->hot, seq);
 
+        d->gone = false;
         if (!t)
                 return load_cold(d, seq, ret);
         *ret = (struct loaded){ t->entry.epoch, t->seq, t->accepted_at, t->claim->wire, t->code, t->outcome.effects_digest };
@@ -420,7 +422,8 @@ static struct outgoing *make(struct reader *r, struct delivery *d)
                         metrics_inc(d->counts, M_PARCELS, PARCEL_MAIL);
                         return x;
                 }
-                dead_letter(r, d, "MAIL", r->mail);
+                if (!d->gone)                   /* a notice of what retention has taken is owed to nobody */
+                        dead_letter(r, d, "MAIL", r->mail);
         }
         return make_link(r, d);
 }

@@ -39,6 +39,7 @@ struct delivery {
         struct arena *arena;            /* of one parcel */
         uint8_t *buffer;                /* of one cold entry */
         size_t buffer_bytes;
+        bool gone;                      /* the entry looked for last was purged */
         struct trust_head head;         /* newest TRUST_HEAD */
         struct head_proof own;          /* how it lies under the head of its own group */
         struct trust_heads heads;             /* the last ones, the newest among them */

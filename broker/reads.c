@@ -44,11 +44,18 @@ void reading_next(struct reading *r, struct bytes cursor)
 
 int reading_entry(struct reading *r, uint64_t seq, struct segment_entry *ret)
 {
+        int f = reading_left(r, seq, ret);
+
+        return f > 0 && ret->gone ? 0 : f;
+}
+
+int reading_left(struct reading *r, uint64_t seq, struct segment_entry *ret)
+{
         struct segment_place place;
         int f = store_snapshot_index_find(r->snapshot, seq, &place);
 
         if (f > 0)
-                f = segment_read_entry(r->broker->segments, place, seq, r->buffer, r->buffer_bytes, ret);
+                f = segment_read_left(r->broker->segments, place, seq, r->buffer, r->buffer_bytes, ret);
         else
                 return f;
         return f == -ENOENT ? 0 : f < 0 ? f : 1;

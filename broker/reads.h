@@ -38,6 +38,8 @@ bool reading_has_room(const struct reading *r);
 void reading_next(struct reading *r, struct bytes cursor);
 /* An entry of the log, borrowed from *r->buffer until the next one is read.  1, 0, or a fault. */
 int reading_entry(struct reading *r, uint64_t seq, struct segment_entry *ret);
+/* The same, and where it was purged what is left of it: ret->gone. */
+int reading_left(struct reading *r, uint64_t seq, struct segment_entry *ret);
 
 /* Who signed Read.query: sets `asker` and `auditor`.  False: nobody who may ask. */
 bool reading_identify(struct reading *r);

@@ -122,7 +122,7 @@ static int open_cursor(struct log_walk *w, uint64_t after)
         if (after > 0) {
                 f = store_snapshot_index_find(w->r->snapshot, after, &place);
                 if (f > 0)
-                        f = reading_entry(w->r, after, &e);
+                        f = reading_left(w->r, after, &e);
         }
         if (f <= 0)
                 return f < 0 ? f : -ENOENT;

@@ -228,7 +228,7 @@ bool reading_is_party(struct reading *r, const struct segment_entry *e)
         link = e->link > 0 ? keydir_link_at(d, e->link) : NULL;
         same = link && strcmp(link->department, r->question->department) == 0;
         keydir_unref(d);
-        if (same || envelope_parse(r->arena, e->envelope, &claim) != ACCEPTED)
+        if (same || envelope_read_kept(r->arena, e->envelope, NULL, &claim) != ACCEPTED)
                 return same;
         return strcmp(claim->intent->from, r->question->department) == 0 || strcmp(claim->intent->to, r->question->department) == 0 ||
                party_of_matter(r, claim);
@@ -248,11 +248,16 @@ int reads_entry(struct reading *r)
         else
                 f = fold_digest_read(r->snapshot, bytes_of(read->key.data, read->key.len), &seq);
         if (f > 0)
-                f = reading_entry(r, seq, &e);
-        if (f > 0)
+                f = reading_left(r, seq, &e);
+        if (f > 0 && !e.gone)
                 f = fold_outcome_read(r->snapshot, seq, &outcome);
         if (f < 0)
                 return f;
+        if (f > 0 && e.gone) {                  /* that it was, and that it went by the rules, is no secret */
+                r->page.code = E_NOT_FOUND;
+                r->page.detail = arena_printf(r->arena, "purged by %llu", (unsigned long long)e.purged_by);
+                return 0;
+        }
         if (f == 0 || !reading_is_party(r, &e)) {
                 r->page.code = E_NOT_FOUND;
                 return 0;

@@ -1,5 +1,6 @@
 /* recover: see the header. */
 #include "broker/recover.h"
+#include "broker/rebuild.h"
 #include "common/anchor.h"
 #include "common/directory.h"
 #include "common/macro.h"
@@ -203,15 +204,24 @@ static int apply_tail(struct broker *b, struct fold *fold)
 }
 
 /* A state that is not there, be it that the power went between the log's first sync and the state's first commit, is made from
- * the log, if that is kept from its first entry. */
+ * the newest BASE, or from the log, if that is kept whole from its first entry. */
 static int open_fold(struct broker *b, bool log_is_empty, struct fold *ret)
 {
         int r = fold_open(ret, b->store, b->domain);
 
-        if (r != -ENODATA || log_is_empty || segment_first_seq(b->segments) != 1)
+        if (r != -ENODATA || log_is_empty)
                 return r;
-        log_event(LOG_WARNING, "state.missing", log_str("todo", "it is made anew from the whole log"));
         fold_close(ret);
+        store_abort(b->store);
+        r = rebuild_from_base(b, ret);
+        if (r == 0)
+                return 0;
+        if (rebuild_needs_base(b)) {
+                fprintf(stderr, "shuyi-broker: the state is missing, part of the log was purged, and there is no BASE to begin from\n");
+                log_event(LOG_CRIT, "state.missing", log_str("todo", "put back a BASE, or a backup of the state"));
+                return -ENOTRECOVERABLE;
+        }
+        log_event(LOG_WARNING, "state.missing", log_str("todo", "it is made anew from the whole log"));
         return fold_open_new(ret, b->store, b->domain);
 }
 

@@ -25,6 +25,9 @@
         X(S_HTTP, "http.listen", CONFIG_ENDPOINT, "", 0, 0, "tcp://127.0.0.1:7712", 0, "Metrics and health, on loopback.") \
         X(S_SPACE_LIMIT, "space.limit_bytes", CONFIG_BYTES, "", 0, 1ll << 44, "0", CONFIG_RELOAD, "Count this much as the whole disk; 0 is the file system.") \
         X(S_CLOCK_AHEAD, "clock.ahead_max_days", CONFIG_INT, "days", 1, 3650, "30", 0, "A start with the clock further ahead of the log waits for a CLOCK act.") \
+        X(S_BASE_ENTRIES, "base.every_entries", CONFIG_INT, "entries", 0, 1ll << 40, "1000000", CONFIG_RELOAD, "A state image is written each so many entries; 0 is never.") \
+        X(S_BASE_EVERY, "base.every", CONFIG_DURATION, "", 1000, 366ll * 24 * 3600 * 1000, "24h", CONFIG_RELOAD, "Or so long after the last one, if there are new entries.") \
+        X(S_BASE_KEEP, "base.keep", CONFIG_INT, "files", 1, 32, "2", CONFIG_RELOAD, "State images kept.") \
         X(S_LOG_LEVEL, "logging.level", CONFIG_STRING, "", 1, 10, "info", 0, "error, warning, notice, info or debug.") \
         X(S_WITNESS_NAME, "witnesses[].name", CONFIG_STRING, "", 1, 255, NULL, CONFIG_REQUIRED, "A witness, as the anchor names it.") \
         X(S_WITNESS_URL, "witnesses[].url", CONFIG_STRING, "", 8, 1000, NULL, CONFIG_REQUIRED, "Where its add-checkpoint is: https, or http on loopback.")

@@ -351,6 +351,7 @@ struct scan {
         struct digest state;
         crypto_generichash_state content;
         struct store *store;                    /* NULL: only digests */
+        struct bytes meta;                      /* held back; malloc'ed */
         uint64_t pending;                       /* rows since the last commit */
 };
 
@@ -384,9 +385,28 @@ static int next_chunk(struct scan *s, size_t *ret_n)
         return n > 0;
 }
 
+static const uint8_t meta_key = TABLE_META;
+
+static int hold_meta(struct scan *s, struct bytes value)
+{
+        uint8_t *p = malloc(value.n + 1);
+
+        if (!p || s->meta.p) {
+                free(p);
+                return p ? -EBADMSG : -ENOMEM;
+        }
+        memcpy(p, value.p, value.n);
+        s->meta = bytes_of(p, value.n);
+        return 0;
+}
+
 static int keep_row(struct scan *s, enum section section, struct bytes key, struct bytes value)
 {
-        int r = store_append(s->store, section == SECTION_STATE ? STORE_STATE : STORE_OUTCOMES, key, value);
+        int r;
+
+        if (section == SECTION_STATE && bytes_equal(key, bytes_of(&meta_key, 1)))
+                return hold_meta(s, value);
+        r = store_append(s->store, section == SECTION_STATE ? STORE_STATE : STORE_OUTCOMES, key, value);
 
         if (r < 0 || ++s->pending < ROWS_A_COMMIT)
                 return r == -EEXIST ? -EBADMSG : r;
@@ -627,30 +647,74 @@ static const char *fits_state(struct fold *f, const struct header *h, const uint
         return header_verify(h, raw, n, origin, key);
 }
 
-static const char *load_rows(FILE *f, struct store *store, struct header *h, int *ret_fault)
+/* All rows of a database, in slices. */
+static int clear(struct store *s, unsigned db)
+{
+        struct bytes key, value;
+        uint64_t n = 0;
+        int r;
+
+        while ((r = store_next(s, db, (struct bytes){ 0 }, (struct bytes){ 0 }, &key, &value)) > 0) {
+                uint8_t copy[STORE_KEY_MAX];
+
+                memcpy(copy, key.p, key.n);
+                r = store_del(s, db, bytes_of(copy, key.n));
+                if (r >= 0 && ++n % ROWS_A_COMMIT == 0) {
+                        r = store_commit(s);
+                        if (r == 0)
+                                r = store_begin(s);
+                }
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+static int begin_load(struct store *store)
+{
+        int r = store_is_open(store) ? 0 : store_begin(store);
+
+        for (unsigned db = STORE_STATE; r == 0 && db < STORE_FOLD_END; db++)
+                r = clear(store, db);
+        return r;
+}
+
+/* META and the tree, in one transaction: now there is a state. */
+static int end_load(struct store *store, struct scan *s, const struct header *h)
+{
+        struct fold tree = { .store = store, .frontier = h->b.frontier };
+        int r = s->meta.p ? store_put(store, STORE_STATE, bytes_of(&meta_key, 1), s->meta) : -EBADMSG;
+
+        if (r == 0)
+                r = fold_save(&tree);
+        return r == 0 ? store_commit(store) : r;
+}
+
+static const char *load_rows(FILE *f, struct store *store, struct header *h, base_between between, void *ctx, int *ret_fault)
 {
         struct scan s = { .f = f, .store = store };
-        struct fold tree = { .store = store, .frontier = h->b.frontier };
         struct digest content;
         const char *wrong = NULL;
-        int r = store_begin(store);
+        int r = begin_load(store);
 
         if (r == 0)
                 r = scan_rows(&s, NULL, &content);
         if (r == 0)
                 wrong = agree(&s, h, &content);
+        if (r == 0 && !wrong && between)
+                r = between(ctx, store, &h->b);
         if (r == 0 && !wrong)
-                r = fold_save(&tree);
-        if (r == 0 && !wrong)
-                r = store_commit(store);
+                r = end_load(store, &s, h);
         if (r < 0 || wrong)
                 store_abort(store);
         free(s.p);
+        free((void *)s.meta.p);
         *ret_fault = wrong ? -EBADMSG : r;
         return wrong ? wrong : r < 0 ? fault(ret_fault, r) : NULL;
 }
 
-static const char *load(FILE *f, struct store *s, const char *origin, const uint8_t *key, struct fold *fold, struct header *h, int *ret_fault)
+static const char *load(FILE *f, struct store *s, const char *origin, const uint8_t *key, base_between between, void *ctx,
+                        struct fold *fold, struct header *h, int *ret_fault)
 {
         uint8_t raw[BASE_HEADER_BYTES];
         const char *wrong;
@@ -662,7 +726,7 @@ static const char *load(FILE *f, struct store *s, const char *origin, const uint
         if (!wrong && key)
                 wrong = header_verify(h, raw, n, origin, key);
         if (!wrong)
-                wrong = load_rows(f, s, h, ret_fault);
+                wrong = load_rows(f, s, h, between, ctx, ret_fault);
         if (wrong)
                 return wrong;
         r = fold_open(fold, s, h->b.domain);
@@ -679,7 +743,8 @@ static const char *load(FILE *f, struct store *s, const char *origin, const uint
         return wrong;
 }
 
-const char *base_load(const char *path, struct store *s, const char *origin, const uint8_t key[32], struct fold *f, struct base *ret, int *ret_fault)
+const char *base_load(const char *path, struct store *s, const char *origin, const uint8_t key[32], base_between between, void *ctx,
+                      struct fold *f, struct base *ret, int *ret_fault)
 {
         struct header *h = calloc(1, sizeof(*h));
         FILE *file = h ? fopen(path, "rbe") : NULL;
@@ -689,7 +754,7 @@ const char *base_load(const char *path, struct store *s, const char *origin, con
         if (!file)
                 wrong = fault(ret_fault, h ? -errno : -ENOMEM);
         else
-                wrong = load(file, s, origin, key, f, h, ret_fault);
+                wrong = load(file, s, origin, key, between, ctx, f, h, ret_fault);
         if (file)
                 fclose(file);
         if (!wrong)

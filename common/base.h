@@ -40,6 +40,11 @@ int base_write(struct store *s, struct segment_log *l, const char *dir, const ch
 
 /* The header alone, its signature and its HEAD by `key`; NULL: unchecked.  NULL, or what is wrong; a fault in *ret_fault. */
 const char *base_peek(const char *path, const char *origin, const uint8_t key[32], struct base *ret, int *ret_fault);
-/* Into an empty store, in transactions of its own; all digests are compared, and with `key` NULL the signature is held
- * against the anchor that the state itself brings.  `f` is opened there (the caller closes it).  NULL, or what is wrong. */
-const char *base_load(const char *path, struct store *s, const char *origin, const uint8_t key[32], struct fold *f, struct base *ret, int *ret_fault);
+/* What is to be done between the rows and META, which makes a state of them; in an open transaction, which it may commit and
+ * begin anew.  0 or a fault. */
+typedef int (*base_between)(void *ctx, struct store *s, const struct base *b);
+/* Into a store without META, in transactions of its own; what an earlier load left there is removed first.  All digests are
+ * compared, and with `key` NULL the signature is held against the anchor that the state itself brings.  A load that is cut off
+ * leaves no META, so no state.  `f` is opened there (the caller closes it); `between` may be NULL.  NULL, or what is wrong. */
+const char *base_load(const char *path, struct store *s, const char *origin, const uint8_t key[32], base_between between, void *ctx,
+                      struct fold *f, struct base *ret, int *ret_fault);

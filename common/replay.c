@@ -91,6 +91,7 @@ static int take_entry(struct replay *r, const struct segment_record *record, str
                 return bad(r, e.seq, "outcome differs from what is kept beside it");
         r->entries++;
         r->bytes += e.envelope.n;
+        r->bare_n += e.purged_by > 0;
         if (r->index)
                 f = store_index_append(r->fold->store, e.seq, record->place);
         return f < 0 ? f : compare(r, e.seq, &outcome, &leaf);

@@ -16,7 +16,7 @@ struct replay {
         bool index;                             /* write where each entry lies */
         struct store_snapshot *against;         /* recorded outcomes to compare with; may be NULL */
         /* what came of it */
-        uint64_t entries, heads, signed_n, compared, bytes;      /* bytes: of envelopes */
+        uint64_t entries, heads, signed_n, compared, bytes, bare_n;      /* bytes: of envelopes; bare_n: purged of their body */
         uint64_t bad_seq;                       /* with -EBADMSG: the entry, and */
         char reason[160];                       /* what is wrong with it */
 };

@@ -5,6 +5,7 @@
 #include "agent/cli/shown.h"
 #include "common/message_json.h"
 #include "proto/audit.pb-c.h"
+#include "proto/log.pb-c.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +55,50 @@ static int log_entry(struct cli *c)
         return act_show(c, bytes_of(r->envelope.data, r->envelope.len), stdout);
 }
 
+/* ---- purge (REGULATIONS 9.2) ---- */
+
+static bool parse_seq(const char *text, uint64_t *ret)
+{
+        size_t digits = strspn(text, "0123456789");
+
+        if (digits == 0 || digits > 19 || text[digits])
+                return false;
+        *ret = strtoull(text, NULL, 10);
+        return true;
+}
+
+static int log_purge(struct cli *c)
+{
+        Shuyi__V1__PurgeBody body = SHUYI__V1__PURGE_BODY__INIT;
+        bool inputs = strcmp(c->operands[0], "inputs") == 0;
+        struct act act;
+        int code;
+
+        if ((!inputs && strcmp(c->operands[0], "bodies") != 0) || !parse_seq(c->operands[1], &body.to) || c->operands_n != (inputs ? 4 : 2)) {
+                cli_error("log purge bodies SEQ, or log purge inputs SEQ BASE_SEQ BASE_STATE");
+                return CLI_USAGE;
+        }
+        body.what = inputs ? PURGE_INPUTS : PURGE_BODIES;
+        if (inputs && !parse_seq(c->operands[2], &body.base_seq)) {
+                cli_error("%s: not the seq of a BASE", c->operands[2]);
+                return CLI_USAGE;
+        }
+        if (inputs && act_hex(c, c->operands[3], "the state digest of a BASE", DIGEST_BYTES, &body.base_digest) < 0)
+                return CLI_USAGE;
+        code = act_begin(c, KIND_PURGE, &act);
+        if (code != CLI_OK)
+                return code;
+        act.body = &body.base;
+        return act_finish(&act);
+}
+
+static const struct cli_option options_act[] = { ACT_OPTIONS, { NULL, NULL, NULL, false } };
+
 const struct cli_command commands_log[] = {
         { "log", "check", "BROKER_CONFIG", 1, 1, "derive every hash, signature and outcome of a store again", NULL, log_check },
         { "log", "entry", "SEQ|DIGEST", 1, 1, "one entry of the log", NULL, log_entry },
         { "log", "head", "", 0, 0, "the published head of the log, with its signatures", log_head_options, log_head },
         { "log", "prove", "SEQ", 1, 1, "that an entry stands in the log, under the published head", log_prove_options, log_prove },
+        { "log", "purge", "bodies|inputs SEQ [BASE_SEQ BASE_STATE]", 2, 4, "what the log no longer owes, up to SEQ (DATA_OPERATOR, then AUDIT_OFFICER)", options_act, log_purge },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

@@ -13,7 +13,8 @@ PROVIDER = ("outbox", "sealed", "settled")
 CONSUMER = ("inbox", "sink")
 # Points that the broker does not come to in a town of today: test_segment.c, test_rewrite.c and test_witness.c kill there.
 ELSEWHERE = ("segment.after_retire", "rewrite.half_written", "rewrite.before_sync", "rewrite.before_rename", "rewrite.after_rename",
-             "witness.before_state", "witness.before_rename", "witness.after_rename", "witness.after_state")
+             "witness.before_state", "witness.before_rename", "witness.after_rename", "witness.after_state",
+             "base.half_written", "base.before_sync", "base.before_rename", "base.after_rename")
 # Points of a new log file: to come to the next one takes more data.
 NEW_FILE = ("segment.before_rename", "segment.after_rename")
 COUNTS = (1, 12)

@@ -359,7 +359,7 @@ static void test_a_replay_from_base_ends_where_a_full_one_does(void **state)
         base_path(p, path);
         temp_dir_make(dir);
         s = open_store(dir);
-        assert_null(base_load(path, s, ORIGIN, p->log->sign_key, &f, &b, &fault));
+        assert_null(base_load(path, s, ORIGIN, p->log->sign_key, NULL, NULL, &f, &b, &fault));
         assert_int_equal(f.seq, p->base.seq);
         assert_int_equal(replay(p, &f, &rest), 0);
         assert_int_equal(f.seq, p->fold.seq);
@@ -393,7 +393,7 @@ static void test_any_flipped_byte_of_a_base_is_refused(void **state)
                 assert_int_equal(pwrite(fd, &byte, 1, at), 1);
                 temp_dir_make(dir);
                 s = open_store(dir);
-                wrong = base_load(path, s, ORIGIN, NULL, &f, &b, &fault);
+                wrong = base_load(path, s, ORIGIN, NULL, NULL, NULL, &f, &b, &fault);
                 byte ^= 4;
                 assert_int_equal(pwrite(fd, &byte, 1, at), 1);
                 if (!wrong)
