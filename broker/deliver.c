@@ -340,7 +340,7 @@ static bool pump(struct deliver *self)
         for (size_t i = 0; i < self->readers_n; i++) {
                 struct reader *r = self->readers[i];
 
-                if (r && r->hold_until_ns != 0 && self->d.now_ns >= r->hold_until_ns)
+                if (r && r->head_wait.hold_until_ns != 0 && self->d.now_ns >= r->head_wait.hold_until_ns)
                         r->wake = true;
                 for (unsigned k = 0; r && r->wake && k < PARCELS_A_TURN; k++) {
                         struct outgoing *p = reader_next(r, &self->d);

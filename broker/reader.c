@@ -349,41 +349,21 @@ static struct outgoing *make_head(struct reader *r, struct delivery *d)
                 proof = &d->proof;
         }
         r->head_seq = h->seq;
-        r->missed_ns = r->hold_until_ns = 0;
+        head_wait_given(&r->head_wait);
         return head_parcel(r, h, proof);
 }
 
-/* Records go on without waiting for witnesses: a revocation must not.  But where they never pause, no TRUST_HEAD would ever fit the
- * records that a reader has; after STARVING_NS all stands still for the moment that a witnessed head takes. */
-#define STARVING_NS 20000000000ull
-#define HOLD_NS 2000000000ull
-#define WITNESSES_LIVE_NS 5000000000ull
-
-static bool on_hold(struct reader *r, struct delivery *d)
+static bool on_hold(struct reader *r, const struct delivery *d)
 {
-        if (!is_witnessed(d))
-                return false;
-        if (r->hold_until_ns != 0) {
-                if (d->now_ns < r->hold_until_ns)
-                        return true;
-                r->hold_until_ns = 0;
-                r->missed_ns = d->now_ns;
-                return false;
-        }
-        if (r->missed_ns == 0 || d->now_ns - r->missed_ns < STARVING_NS || d->now_ns - d->published_ns > WITNESSES_LIVE_NS)
-                return false;
-        if (r->trust != d->head.trust_seq)
-                return false;
-        r->hold_until_ns = d->now_ns + HOLD_NS;
-        return true;
+        return is_witnessed(d) && head_wait_holds(&r->head_wait, d->now_ns, d->published_ns, r->trust == d->head.trust_seq);
 }
 
 static void note_missed(struct reader *r, const struct delivery *d)
 {
-        const struct trust_head *h = is_witnessed(d) && r->missed_ns == 0 ? trust_heads_find(&d->heads, r->trust, UINT64_MAX) : NULL;
+        const struct trust_head *h = is_witnessed(d) ? trust_heads_find(&d->heads, r->trust, UINT64_MAX) : NULL;
 
         if (h && h->seq > r->head_seq)
-                r->missed_ns = d->now_ns;
+                head_wait_missed(&r->head_wait, d->now_ns);
 }
 
 static struct outgoing *make_record(struct reader *r, struct delivery *d)

@@ -15,8 +15,7 @@ struct reader {
         uint64_t outbox_epoch;
         uint64_t trust, mail;           /* last one handed over */
         uint64_t head_seq;              /* of the TRUST_HEAD handed over last */
-        uint64_t missed_ns;             /* since when it was given records before the TRUST_HEAD below them was witnessed; 0: never since the last head */
-        uint64_t hold_until_ns;         /* it waits for the TRUST_HEAD of the records it has; 0: it does not */
+        struct head_wait head_wait;
         uint64_t sent, acked;           /* parcels of this session */
         uint32_t window_frames, window_bytes, bytes_out;
         uint32_t flight[SESSION_PARCEL_WINDOW];
@@ -42,7 +41,7 @@ struct delivery {
         bool gone;                      /* the entry looked for last was purged */
         struct trust_head head;         /* newest TRUST_HEAD */
         struct head_proof own;          /* how it lies under the head of its own group */
-        struct trust_heads heads;             /* the last ones, the newest among them */
+        struct trust_heads heads;       /* the last ones, the newest among them */
         char *published;                /* the newest witnessed head; NULL: none yet */
         uint64_t published_size, published_ns;
         struct head_proof proof;        /* of the TRUST_HEAD proved last under it */

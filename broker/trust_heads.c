@@ -58,3 +58,30 @@ const struct trust_head *trust_heads_find(const struct trust_heads *h, uint64_t 
         }
         return NULL;
 }
+
+/* ---- one reader's wait ---- */
+
+void head_wait_missed(struct head_wait *w, uint64_t now_ns)
+{
+        if (w->missed_ns == 0)
+                w->missed_ns = now_ns;
+}
+
+void head_wait_given(struct head_wait *w)
+{
+        *w = (struct head_wait){ 0 };
+}
+
+bool head_wait_holds(struct head_wait *w, uint64_t now_ns, uint64_t published_ns, bool fits)
+{
+        if (w->hold_until_ns != 0) {
+                if (now_ns < w->hold_until_ns)
+                        return true;
+                *w = (struct head_wait){ .missed_ns = now_ns };         /* in vain: not again for a while */
+                return false;
+        }
+        if (w->missed_ns == 0 || now_ns - w->missed_ns < HEAD_STARVING_NS || now_ns - published_ns > HEAD_WITNESSES_NS || !fits)
+                return false;
+        w->hold_until_ns = now_ns + HEAD_HOLD_NS;
+        return true;
+}

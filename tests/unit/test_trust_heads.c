@@ -54,6 +54,31 @@ static void test_the_oldest_goes_when_there_are_too_many(void **state)
         free(h);
 }
 
+#define S 1000000000ull
+
+static void test_a_reader_whose_records_never_pause_stands_still_for_a_moment(void **state)
+{
+        struct head_wait w = { 0 };
+
+        assert_false(head_wait_holds(&w, 100 * S, 100 * S, true));      /* it missed nothing */
+        head_wait_missed(&w, 100 * S);
+        head_wait_missed(&w, 110 * S);
+        assert_false(head_wait_holds(&w, 119 * S, 119 * S, true));
+        assert_false(head_wait_holds(&w, 121 * S, 115 * S, true));      /* the witnesses are away */
+        assert_false(head_wait_holds(&w, 121 * S, 121 * S, false));     /* no head fits what it has */
+        assert_true(head_wait_holds(&w, 121 * S, 121 * S, true));
+        assert_true(head_wait_holds(&w, 122 * S, 121 * S, true));
+        head_wait_given(&w);
+        assert_false(head_wait_holds(&w, 122 * S, 122 * S, true));
+        /* in vain: it goes on, and tries again only after as long */
+        head_wait_missed(&w, 130 * S);
+        assert_true(head_wait_holds(&w, 150 * S, 150 * S, true));
+        assert_true(head_wait_holds(&w, 151 * S, 150 * S, true));
+        assert_false(head_wait_holds(&w, 152 * S, 152 * S, true));
+        assert_false(head_wait_holds(&w, 171 * S, 171 * S, true));
+        assert_true(head_wait_holds(&w, 172 * S, 172 * S, true));
+}
+
 static void test_the_published_head_is_read_back_and_a_torn_one_is_told(void **state)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(4 << 20);
@@ -111,6 +136,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_the_head_that_fits_the_records_and_lies_in_the_tree_is_found),
                 cmocka_unit_test(test_the_oldest_goes_when_there_are_too_many),
+                cmocka_unit_test(test_a_reader_whose_records_never_pause_stands_still_for_a_moment),
                 cmocka_unit_test(test_the_published_head_is_read_back_and_a_torn_one_is_told),
                 cmocka_unit_test(test_who_may_be_asked),
         };
