@@ -9,6 +9,7 @@
 #include "agent/mail.h"
 #include "agent/outbox.h"
 #include "agent/replica.h"
+#include "agent/tidy.h"
 #include "common/macro.h"
 #include "common/message_json.h"
 #include "common/words.h"
@@ -64,9 +65,13 @@ static json_t *trust_json(struct look *l, const Shuyi__Agent__ReplicaRow *row)
                          "log_size", (json_int_t)row->log_size);
 }
 
-static json_t *outbox_json(const Shuyi__Agent__OutboxRow *box)
+static json_t *outbox_json(const struct look *l, const Shuyi__Agent__OutboxRow *box)
 {
-        return json_pack("{s:I, s:I, s:I, s:I}", "epoch", (json_int_t)box->epoch, "taken_records", (json_int_t)box->taken_records, "taken_bytes",
+        uint64_t dead = 0, drafts = 0;
+
+        if (tidy_count(l->state, AGENT_DEAD, &dead) < 0 || tidy_count(l->state, AGENT_DRAFT, &drafts) < 0)
+                return NULL;
+        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "dead_letters", (json_int_t)dead, "drafts", (json_int_t)drafts, "epoch", (json_int_t)box->epoch, "taken_records", (json_int_t)box->taken_records, "taken_bytes",
                          (json_int_t)box->taken_bytes, "sealed_bytes", (json_int_t)box->sealed_bytes);
 }
 
@@ -107,7 +112,7 @@ static void reply_status(struct look *l, struct http_reply *reply)
                                         api_json_hex(bytes_id(&self->agent)), "credential", api_json_hex(bytes_digest(&self->credential)), "endpoint",
                                         self->endpoint, "software", "shuyi-agent/" SHUYI_VERSION, "link", link_names[s.link], "session",
                                         session_json(&s), "trust", trust_json(l, row), "proof",
-                                        proof_json(&s.proof, self->anchor->witness_quorum), "outbox", outbox_json(box), "store_ok", s.store_fault == 0));
+                                        proof_json(&s.proof, self->anchor->witness_quorum), "outbox", outbox_json(l, box), "store_ok", s.store_fault == 0));
 }
 
 API_HANDLER(api_status)

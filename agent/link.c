@@ -12,6 +12,7 @@
 #include "agent/prover.h"
 #include "agent/replica.h"
 #include "agent/sealkeys.h"
+#include "agent/tidy.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/macro.h"
@@ -132,6 +133,14 @@ static void end_turn(struct link *l)
 
 /* ---- care ---- */
 
+static int tidy(struct link *l, struct arena *a)
+{
+        if (l->tidied_at.ns && l->mono.ns < l->tidied_at.ns + TIDY_MS * 1000000ull)
+                return 0;
+        l->tidied_at = l->mono;
+        return tidy_run(l->ag, a, l->now);
+}
+
 static int run_care(struct link *l, struct arena *a, const void *item)
 {
         struct agent *ag = l->ag;
@@ -140,6 +149,8 @@ static int run_care(struct link *l, struct arena *a, const void *item)
         (void)item;
         if (r >= 0 && config_bool(ag->config, S_SUBSCRIBE))
                 r = mail_subscribe(ag, a, l->now);
+        if (r >= 0)
+                r = tidy(l, a);
         if (r >= 0)
                 r = outbox_forget(ag, a, l->now.ms - (uint64_t)config_int(ag->config, S_KEEP_PUSHES));
         return r;

@@ -45,7 +45,7 @@ struct link {
         unsigned reads_n;
         uint32_t next_read;
         uint64_t seen_seq;                      /* highest seq told to us: what a read must at least see */
-        struct mono_time committed_at, cared_at;
+        struct mono_time committed_at, cared_at, tidied_at;
         bool busy;
         struct mono_time seal_at, receipt_at;
 };

@@ -19,6 +19,7 @@
         X(S_QUOTA, "outbox.quota", CONFIG_BYTES, "", 4096, 1099511627776, "1GiB", CONFIG_RELOAD, "records that wait for the broker: beyond it a push is answered 429") \
         X(S_QUOTA_INBOX, "inbox.quota", CONFIG_BYTES, "", 1048576, 1099511627776, "1GiB", CONFIG_RELOAD, "opened records that wait for a sink: beyond it nothing more is taken in") \
         X(S_KEEP_PUSHES, "outbox.keep_pushes", CONFIG_DURATION, "", 60000, 31536000000, "7d", CONFIG_RELOAD, "how long a push can be asked about, and its idempotency key counts") \
+        X(S_KEEP_DEAD, "outbox.keep_dead_letters", CONFIG_DURATION, "", 60000, 31536000000, "90d", CONFIG_RELOAD, "how long an envelope that was refused for good is kept with its code") \
         X(S_LATE, "proof.late", CONFIG_DURATION, "", 5000, 3600000, "60s", CONFIG_RELOAD, "how long the center may take, over a standing link, to prove what it receipted; then an alarm is raised") \
         X(S_SUBSCRIBE, "subscribe_by_itself", CONFIG_BOOL, "", 0, 0, "true", CONFIG_RELOAD, "send SUBSCRIBE for every grant that names this agent") \
         X(S_LOG, "log.level", CONFIG_STRING, "", 0, 16, "info", 0, "error, warning, notice, info or debug") \
