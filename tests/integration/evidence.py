@@ -1,0 +1,141 @@
+"""Evidence out of a running town, checked offline: with nothing but a file and an anchor; and what is spoilt proves nothing.
+
+Usage: evidence.py SHUYI SHUYI_BROKER SHUYI_AGENT"""
+import base64, json, pathlib, random, shutil, sys, tempfile
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
+import tap
+from city import City, wait_for
+from data import now
+from foundation import CIVIL, HEALTH, Foundation
+
+BUILD = pathlib.Path(sys.argv[1]).resolve().parents[2]
+ITEMS = ("included", "witnessed", "signed", "authorised", "status proven", "delivered", "opened")
+KEY = "442000999001"
+
+
+class Town(Foundation):
+    def __init__(self):
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="shuyi-evidence-"))
+        super().__init__(City(BUILD, str(self.tmp)))
+        self.resource, self.grant = self.build()
+        self.n = 0
+        self.push(KEY)
+        self.push("442000999002")
+        self.link = wait_for("the use on record", lambda: [r for r in self.uses() if r["record_count"]])[0]
+        self.move()
+
+    def push(self, code):
+        before = len(self.health.lines())
+        values = {"code": code, "name": "某村", "level": "village", "parent": code[:9]}
+        self.civil.call("POST", f"/v1/resources/{self.resource}/records", {"records": [{"op": "UPSERT", "changed_at": now(), "values": values}]})
+        wait_for("the record to arrive", lambda: len(self.health.lines()) > before)
+
+    def uses(self):
+        return self.health.call("GET", f"/v1/uses/{self.grant}")[1]["uses"]
+
+    def move(self):
+        """Trust records, so that a trust head follows at once instead of within a minute."""
+        for verb in ("suspend", "resume"):
+            self.city.act(self.civil, self.people["civil_approver"], "grant", verb, self.grant)
+
+    def export(self, *what, agent=None, expect=0):
+        self.n += 1
+        path = self.tmp / f"{self.n}.bundle"
+        command = [self.city.bin("agent/cli/shuyi"), "audit", "export", *map(str, what), "--out", str(path)]
+        done = []
+
+        def settled():
+            done[:] = self.city.run(command, agent or self.health)
+            return "ask again" not in done[2]
+
+        wait_for("a published head behind the act", settled)
+        tap.equal(done[0], expect, done)
+        return path
+
+    def check(self, path, *more, anchor=None):
+        code, out, err = self.city.run([self.city.bin("agent/cli/shuyi"), "audit", "check", str(path), "--anchor", str(anchor or self.anchor), *more, "--json"], None)
+        return code, json.loads(out) if out else {}, err
+
+    def proven(self, path, *more):
+        code, report, err = self.check(path, *more)
+        tap.equal((code, report.get("proven")), (0, True), json.dumps(report.get("items", report), ensure_ascii=False) + err)
+        return {i["item"]: i["state"] for i in report["items"]}, report
+
+
+def test_a_transfer_is_proven_to_who_has_the_anchor_alone(t):
+    t.update = t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"])
+    items, report = t.proven(t.update)
+    tap.equal(items, dict.fromkeys(ITEMS[:6], "OK") | {"opened": "DOES_NOT_APPLY"})
+    tap.equal((report["grant"]["consumer"], report["grant"]["provider"], report["grant"]["grant"]), (HEALTH, CIVIL, t.grant))
+    tap.equal(report["act"]["digest"], t.link["record_id"])
+    t.proven(t.export("--grant", t.grant, "--id", t.link["record_id"]))
+    t.proven(t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], agent=t.civil))
+
+
+def test_a_record_is_opened_by_the_consumers_agent_and_by_no_other(t):
+    record = t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], "--record", KEY)
+    items, report = t.proven(record)
+    tap.equal(items, dict.fromkeys(ITEMS, "OK"))
+    tap.equal([r["key"] for r in report["records"]], [KEY])
+    t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], "--record", "no such key", expect=3)
+    t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], "--record", KEY, agent=t.civil, expect=3)
+
+
+def test_decisions_are_proven(t):
+    t.decision = t.export("--act", t.grant)
+    items, report = t.proven(t.decision)
+    tap.equal(report["act"]["kind"], "GET")
+    last = t.city.shuyi("ping", agent=t.center)["center"]["seq"]
+    kinds = set()
+    for seq in range(1, last):
+        path = t.tmp / f"seq-{seq}.bundle"
+        code, out, err = t.city.run([t.city.bin("agent/cli/shuyi"), "audit", "export", "--seq", str(seq), "--out", str(path)], t.center)
+        if code == 0:
+            code, report, err = t.check(path)
+            if "wrong" in report:                           # no control act: nothing to decide
+                continue
+            tap.equal((code, report["proven"]), (0, True), json.dumps(report["items"]) + report["act"]["kind"])
+            kinds.add(report["act"]["kind"])
+    tap.equal(kinds >= {"ANCHOR", "DEPARTMENT", "FILE", "ACCEPT", "POLICY_SET", "CALENDAR_SET", "CAT_SUBMIT", "CAT_APPROVE", "GET", "GRANT_SUSPEND", "GRANT_RESUME"}, True, kinds)
+
+
+def test_only_parties_are_given_it(t):
+    t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], agent=t.center, expect=3)
+    t.export("--seq", "99999999", expect=3)
+    t.export("--grant", "00" * 32, "--stream-seq", "1", expect=3)
+
+
+def test_a_spoilt_bundle_proves_nothing(t):
+    for good in (t.update, t.decision):
+        lines = good.read_text().split("\n")
+        content = base64.b64decode("".join(lines[1:]))
+        rng = random.Random(7)
+        for bit in [rng.randrange(len(content) * 8) for _ in range(25)]:
+            bad = bytearray(content)
+            bad[bit // 8] ^= 1 << bit % 8
+            text = base64.b64encode(bytes(bad)).decode()
+            spoilt = t.tmp / "spoilt.bundle"
+            spoilt.write_text("\n".join([lines[0], *(text[i:i + 76] for i in range(0, len(text), 76))]) + "\n")
+            code, report, err = t.check(spoilt)
+            tap.equal((code, report.get("proven")), (6, False), f"bit {bit}: {report}")
+            tap.equal(t.check(spoilt, "--unwitnessed")[0], 6)
+
+
+def test_another_towns_anchor_proves_nothing(t):
+    (t.tmp / "other").mkdir()
+    other = Foundation(City(BUILD, str(t.tmp / "other")))
+    other.make_genesis()
+    code, report, err = t.check(t.update, anchor=other.anchor)
+    tap.equal((code, report["proven"]), (6, False), report)
+    code, report, err = t.check(t.update, anchor=t.update)
+    tap.equal(code, 1)
+
+
+def close(t):
+    t.city.stop()
+    shutil.rmtree(t.tmp)
+
+
+tap.run(globals(), Town, close)
