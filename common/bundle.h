@@ -81,7 +81,10 @@ struct bundle_report {
         size_t records_n;
 };
 
-struct bundle_options { bool unwitnessed; };
+struct bundle_options {
+        bool unwitnessed;                       /* a head that too few witnesses saw is taken */
+        bool brief;                             /* no more is looked at once one item failed: whether it is proven is all that is asked */
+};
 
 /* `file`: text of the bundle's file.  `anchor`: SignedAnchor bytes of who checks.  What the report points to lies in `a` or in `file`.
  * 0, -ENOMEM (the arena's cap), -EINVAL: the caller's anchor does not hold (*ret->wrong says why). */

@@ -124,11 +124,88 @@ static void test_every_act_of_a_log_is_proven(void **state)
         market_free(m);
 }
 
+/* ---- no bit may differ ---- */
+
+static bool passes(struct arena *a, struct evidence *e, struct bytes content)
+{
+        struct bytes text;
+        struct bundle_report r;
+        bool proven;
+
+        arena_reset(a);
+        text = artifact_encode(a, ARTIFACT_BUNDLE, content);
+        assert_int_equal(bundle_check(a, text, e->anchor, &(struct bundle_options){ true, true }, &r), 0);
+        proven = r.proven;
+        assert_true(!proven || !r.wrong);
+        return proven;
+}
+
+static struct bytes content_of(struct evidence *e, const Shuyi__V1__Bundle *b)
+{
+        struct bytes content;
+
+        assert_null(artifact_decode(e->a, ARTIFACT_BUNDLE, evidence_file(e, b), &content));
+        return content;
+}
+
+static void flip(struct evidence *e, struct bytes content, size_t bit, struct arena *a)
+{
+        uint8_t *p = (uint8_t *)content.p;
+
+        p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (passes(a, e, content))
+                fail_msg("bit %zu of byte %zu of %zu may be turned", bit % 8, bit / 8, content.n);
+        p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+/* The smallest bundle there is: the first ANCHOR under its first trust head.  A bit of each byte; with EVERY_BIT in the environment, each. */
+static void test_no_bit_of_a_small_bundle_may_be_turned(void **state)
+{
+        _cleanup_(city_freep) struct city *c = city_new();
+        _cleanup_(arena_freep) struct arena *a = arena_new(64 << 20);
+        _cleanup_(evidence_freep) struct evidence *e = NULL;
+        struct bytes content;
+
+        city_anchor(c);
+        city_broker_credential(c);
+        city_department(c, CITY_AUTHORITY, "authority");
+        city_trust_head(c);
+        e = evidence_of(c);
+        content = content_of(e, evidence_make(e, &(struct bundle_wish){ .kind = BUNDLE_DECISION, .seq = 1 }));
+        assert_true(passes(a, e, content));
+        print_error("# %zu bytes\n", content.n);
+        for (size_t bit = 0; bit < content.n * 8; bit += getenv("EVERY_BIT") ? 1 : 8)
+                flip(e, content, getenv("EVERY_BIT") ? bit : bit + bit / 8 % 8, a);
+        assert_true(passes(a, e, content));
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+        *x = *x * 6364136223846793005u + 1442695040888963407u;
+        return *x >> 20;
+}
+
+static void test_no_bit_of_a_large_one_may_be_turned(void **state)
+{
+        struct transferred t = evidence_transfer();
+        _cleanup_(evidence_freep) struct evidence *e = evidence_of(t.m->c);
+        _cleanup_(arena_freep) struct arena *a = arena_new(64 << 20);
+        struct bytes content = content_of(e, evidence_make(e, &(struct bundle_wish){ BUNDLE_UPDATE, t.update, t.grant }));
+        uint64_t x = 20261122;
+
+        assert_true(passes(a, e, content));
+        for (unsigned i = 0; i < (getenv("EVERY_BIT") ? 4000 : 300); i++)
+                flip(e, content, next_random(&x) % (content.n * 8), a);
+        market_free(t.m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_transfer_is_proven),
                 cmocka_unit_test(test_every_act_of_a_log_is_proven),
+                cmocka_unit_test(test_no_bit_of_a_small_bundle_may_be_turned),
+                cmocka_unit_test(test_no_bit_of_a_large_one_may_be_turned),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
