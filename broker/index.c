@@ -4,6 +4,7 @@
 #include "broker/recover.h"
 #include "common/macro.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -33,6 +34,14 @@ static const char *const databases[] = { "search", NULL };
 
 /* ---- opening, or beginning anew ---- */
 
+static const char *doubt_path(struct broker *b, char path[4200])
+{
+        char dir[4096];
+
+        snprintf(path, 4200, "%s/doubt", recover_dir(b, "index", dir));
+        return path;
+}
+
 static int open_store(struct broker *b, struct store **ret)
 {
         char dir[4096];
@@ -52,6 +61,7 @@ static void throw_away(struct broker *b, const char *why)
                 snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
                 unlink(path);
         }
+        unlink(doubt_path(b, path));
         log_event(LOG_WARNING, "index.rebuild", log_str("why", why));
 }
 
@@ -96,8 +106,10 @@ static const char *check(struct index *x, int *ret_fault)
 
 static int open_index(struct index *x)
 {
+        char path[4200];
+        bool doubted = access(doubt_path(x->broker, path), F_OK) == 0;
         int fault = 0, r = open_store(x->broker, &x->store);
-        const char *why = r == -EBADMSG ? "damaged" : r == 0 ? check(x, &fault) : NULL;
+        const char *why = r == -EBADMSG || doubted ? "damaged" : r == 0 ? check(x, &fault) : NULL;
 
         if (r < 0 && !why)
                 return r;
@@ -188,6 +200,8 @@ static int batch(struct index *x, uint64_t to)
         if (r < 0) {
                 store_abort(x->store);
                 log_event(LOG_ERR, "index.write", log_u64("seq", x->seq), log_errno("fault", r));
+                if (r == -EBADMSG)
+                        index_doubt(x);
                 return r;
         }
         x->seq = at.seq;
@@ -277,6 +291,16 @@ void index_stop(struct index *x)
         arena_free(x->arena);
         free(x->buffer);
         free(x);
+}
+
+void index_doubt(struct index *x)
+{
+        char path[4200];
+        int fd = open(doubt_path(x->broker, path), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        log_event(LOG_ERR, "index.damaged", log_u64("seq", atomic_load(&x->done)), log_str("action", "the next start builds it again"));
+        if (fd >= 0)
+                close(fd);
 }
 
 uint64_t index_seq(const struct index *x)

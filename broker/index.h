@@ -18,5 +18,7 @@ void index_stop(struct index *x);               /* NULL is fine */
 uint64_t index_seq(const struct index *x);
 /* Somebody waits: on with what is committed.  Any thread, never blocks long. */
 void index_hurry(struct index *x);
+/* What was read of it is damaged: it is begun anew at the next start, and the log says so.  Any thread. */
+void index_doubt(struct index *x);
 /* A snapshot of it, for store_snapshot_close().  Any thread. */
 int index_snapshot(struct index *x, struct store_snapshot **ret);

@@ -3,6 +3,7 @@
 #include "broker/reads.h"
 #include "common/audit_search.h"
 #include "common/macro.h"
+#include <errno.h>
 
 static int entry_at(void *ctx, uint64_t seq, struct segment_entry *ret)
 {
@@ -42,5 +43,7 @@ int reads_audit(struct reading *r)
                 f = audit_search_page(&s, bytes_of(read->after.data, read->after.len), &more, next);
         if (f == 0 && more)
                 reading_next(r, bytes_of(next, sizeof(next)));
+        if (f == -EBADMSG)
+                index_doubt(r->broker->index);
         return f;
 }

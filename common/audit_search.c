@@ -385,8 +385,9 @@ int audit_search_page(const struct audit_search *s, struct bytes after, bool *re
         uint64_t seq = 1, link = 0;
         int r = scratch ? 0 : -ENOMEM;
 
-        if (r < 0)
-                return r;
+        *ret_more = false;
+        if (r < 0 || (!s->scope.all && !s->scope.department && s->scope.person.n == 0))
+                return r;               /* a scope that nobody set shows nothing */
         choose(&w);
         if (after.n == AUDIT_CURSOR_BYTES) {
                 seq = get_be64(after.p);
