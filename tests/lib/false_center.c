@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *center_program;
@@ -127,12 +128,16 @@ const char *center_http(struct center *s, const char *method, const char *path, 
         struct sockaddr_un to = { .sun_family = AF_UNIX };
         char *request = arena_printf(s->arena, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                                      method, path, strlen(body), body);
+        uint64_t until = center_now_ms() + CENTER_PATIENCE_MS;
         int fd = socket(AF_UNIX, SOCK_STREAM, 0);
         size_t at = 0;
         ssize_t got;
 
         snprintf(to.sun_path, sizeof(to.sun_path), "%.90s/api.sock", s->dir);
-        assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+        while (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {   /* it listens a little after its link is up */
+                assert_true(center_now_ms() < until);
+                nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+        }
         assert_int_equal(write(fd, request, strlen(request)), strlen(request));
         while (at + 1 < sizeof(answer) && (got = read(fd, answer + at, sizeof(answer) - at - 1)) > 0)
                 at += (size_t)got;
