@@ -51,6 +51,8 @@ static bool base_is_due(struct keeper *k)
         struct broker *b = k->broker;
         uint64_t seq = atomic_load(&b->committed), entries = (uint64_t)broker_setting(b, S_BASE_ENTRIES), age = (uint64_t)broker_setting(b, S_BASE_EVERY);
 
+        if (atomic_load(&b->space_step) >= SPACE_NO_DATA)
+                return false;                   /* what room there is belongs to the log */
         if (entries == 0 || seq <= k->base->seq || times_mono().ns < k->retry.ns)
                 return false;
         return seq - k->base->seq >= entries || (k->base->seq > 0 && times_wall().ms > k->base->accepted_at.ms + age);

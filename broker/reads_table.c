@@ -2,6 +2,7 @@
  *
  * One row a question: which table is walked, how Read.key narrows it, and who may see a row. */
 #include "broker/reads.h"
+#include "common/retention.h"
 #include "common/kind.h"
 #include "common/macro.h"
 #include <errno.h>
@@ -291,6 +292,8 @@ int reads_status(struct reading *r)
 {
         const Shuyi__V1__MetaRow *meta = fold_meta(r->state, r->arena);
         Shuyi__V1__StatusRow row = SHUYI__V1__STATUS_ROW__INIT;
+        struct retention_marks marks = { 0 };
+        int f;
 
         if (!meta)
                 return -EBADMSG;
@@ -308,6 +311,9 @@ int reads_status(struct reading *r)
         row.checkpoint = (char *)broker_checkpoint(r->broker, r->arena);
         row.broker_time = times_wall().ms;
         row.facts = meta->fact_count;
+        f = retention_marks_read(r->state, &marks);
+        row.bodies_purged_to = marks.bodies_to;
+        row.inputs_purged_to = marks.inputs_to;
         reading_add(r, message_pack(r->arena, &row.base));
-        return 0;
+        return f;
 }

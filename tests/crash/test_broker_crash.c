@@ -14,6 +14,7 @@ static const struct point { const char *name; } points[] = {
         { "group.before_write:7" }, { "group.after_write:7" }, { "sync.before_fdatasync:9" }, { "sync.after_fdatasync:9" },
         { "state.before_commit:2" }, { "state.after_commit:2" }, { "deliver.before_send:12" }, { "deliver.after_send:12" },
         { "group.before_write:3" }, { "sync.after_fdatasync:25" }, { "tiles.after_leaves:2" }, { "tiles.before_upper:1" },
+        { "base.half_written:1" }, { "base.before_sync:1" }, { "base.before_rename:2" }, { "base.after_rename:1" },
 };
 
 /* Every receipt: the entry with that seq is that envelope, with that code and leaf. */
@@ -43,7 +44,7 @@ static void receipts_must_hold(struct stage *s)
 static void test_nothing_acknowledged_is_lost_at(void **state)
 {
         const struct point *p = *state;
-        struct stage *s = stage_new(program, "");
+        struct stage *s = stage_new(program, "base:\n  every_entries: 50\n");
         bool died;
 
         stage_go_live(s);

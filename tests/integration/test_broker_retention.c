@@ -2,7 +2,7 @@
  * is left, the broker restarts, and a state that is lost is made anew from BASE (REGULATIONS 9.2, R-155). */
 #include "common/times.h"
 #include "proto/log.pb-c.h"
-#include "tests/lib/stage.h"
+#include "tests/lib/proofs.h"
 #include "tests/lib/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +86,7 @@ static void test_R_155_a_log_is_purged_and_all_still_holds(void **state)
         live_start(&s->live, NULL);
         assert_refusal(purge(s, PURGE_INPUTS, old, base_seq, base_state).code, ACCEPTED);
         live_wait_metric(&s->live, "shuyi_purged_inputs_total", 100);
+        proofs_must_hold(s, NULL);
         stage_hang_up(s);
         live_stop(&s->live);
         run_and_find(s, "check", "all holds", out, sizeof(out));
@@ -96,6 +97,7 @@ static void test_R_155_a_log_is_purged_and_all_still_holds(void **state)
         live_start(&s->live, NULL);
         city_hire(s->m->c, CITY_AUTHORITY, "after", ROLE_USER, 0);
         assert_true(stage_tell(s));
+        proofs_must_hold(s, NULL);              /* old and new, purged and not */
         stage_free(s);
 }
 

@@ -564,6 +564,17 @@ static void make_frames(const char *dir)
         add("segment_entry", "an ENTRY's payload", json_pack("{s:o}", "payload", hex(prefix)));
         add("segment_record", "an ENTRY", json_pack("{s:i, s:i, s:i, s:o}", "type", SEGMENT_ENTRY, "epoch", 1, "seq", 4711, "payload", hex(prefix)));
         add("segment_record", "a HEAD", json_pack("{s:i, s:i, s:i, s:o}", "type", SEGMENT_HEAD, "epoch", 1, "seq", 4711, "payload", hex(bytes_str("note"))));
+        uint8_t *kept = arena_zalloc(arena, SEGMENT_KEPT_PREFIX + prefix.n);
+        put_le64(kept, 4711 + 2);
+        memset(kept + 12, 0xee, 32);
+        memcpy(kept + SEGMENT_KEPT_PREFIX, prefix.p, prefix.n);
+        add("segment_record", "a KEPT, accepted, without the body that a PURGE took", json_pack("{s:i, s:i, s:i, s:o}", "type", SEGMENT_KEPT, "epoch", 1, "seq", 4711, "payload", hex(bytes_of(kept, SEGMENT_KEPT_PREFIX + prefix.n))));
+        uint8_t *tombstone = arena_zalloc(arena, SEGMENT_TOMBSTONE_BYTES);
+        memcpy(tombstone, entry, 24);
+        put_le64(tombstone + 24, 4711 + 2);
+        tombstone[32] = PURGE_INPUTS;
+        memset(tombstone + 33, 0xab, 32);
+        add("segment_record", "a TOMBSTONE", json_pack("{s:i, s:i, s:i, s:o}", "type", SEGMENT_TOMBSTONE, "epoch", 1, "seq", 4711, "payload", hex(bytes_of(tombstone, SEGMENT_TOMBSTONE_BYTES))));
         end(dir, "frames");
 }
 
