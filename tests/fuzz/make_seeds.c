@@ -15,6 +15,7 @@
 #include "common/witness.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/messages.h"
+#include "tests/lib/evidence.h"
 #include "tests/lib/random_message.h"
 #include "tests/lib/sample.h"
 
@@ -476,6 +477,32 @@ static void make_shell(void)
         seed("view", "json", HEADED(bytes_str("{\"code\":\"442000001\",\"name\":\"石岐街道\",\"parent_code\":\"442000\",\"level\":\"4\"}"), 0));
 }
 
+static void seed_bundle(struct evidence *e, const char *name, const struct bundle_wish *wish)
+{
+        struct bytes content;
+        uint8_t *p;
+
+        REQUIRE(!artifact_decode(e->a, ARTIFACT_BUNDLE, evidence_file(e, evidence_make(e, wish)), &content));
+        p = arena_alloc(e->a, 2 + e->anchor.n + content.n);
+        REQUIRE(p);
+        put_be16(p, (uint16_t)e->anchor.n);
+        memcpy(p + 2, e->anchor.p, e->anchor.n);
+        memcpy(p + 2 + e->anchor.n, content.p, content.n);
+        seed("bundle", name, bytes_of(p, 2 + e->anchor.n + content.n));
+}
+
+static void make_bundles(void)
+{
+        struct transferred t = evidence_transfer();
+        struct evidence *e = evidence_of(t.m->c);
+
+        seed_bundle(e, "update", &(struct bundle_wish){ BUNDLE_UPDATE, t.update, t.grant });
+        seed_bundle(e, "decision", &(struct bundle_wish){ .kind = BUNDLE_DECISION, .seq = t.get });
+        seed_bundle(e, "anchor", &(struct bundle_wish){ .kind = BUNDLE_DECISION, .seq = 1 });
+        evidence_free(e);
+        market_free(t.m);
+}
+
 int main(int argc, char **argv)
 {
         char path[4096];
@@ -499,6 +526,7 @@ int main(int argc, char **argv)
         make_sessions();
         make_acts();
         make_shell();
+        make_bundles();
         arena_free(a);
         return 0;
 }

@@ -9,6 +9,7 @@
 #include "common/artifact.h"
 #include "common/frame.h"
 #include "common/keyfile.h"
+#include "common/macro.h"
 #include "common/merkle.h"
 #include "common/record.h"
 #include "common/seal.h"
@@ -462,6 +463,28 @@ static void make_log(const char *dir)
         end(dir, "log");
 }
 
+/* Five objects in one bucket and one in another: each verdict, and each way to be absent. */
+static void add_lookups(void)
+{
+        static const uint8_t asked[] = { 0x10, 0x50, 0x20, 0x05, 0x60 };
+        static const char *const names[] = { "the first of five", "the last of five", "absent between two", "absent before the first", "absent behind the last" };
+        uint8_t object[DIGEST_BYTES] = { 0xc1 };
+
+        for (unsigned i = 0; i < ELEMENTS(asked) + 1; i++) {
+                json_t *objects = json_array();
+
+                for (unsigned k = 1; k <= 5; k++) {
+                        object[0] = 0xc1;
+                        object[1] = (uint8_t)(k * 0x10 + (k == 2));
+                        json_array_append_new(objects, json_pack("{s:o, s:i, s:i}", "object", hex(bytes_of(object, sizeof(object))), "status", STATUS_ACTIVE, "since_seq", 100 + k));
+                }
+                json_array_append_new(objects, json_pack("{s:o, s:i, s:i}", "object", fill(0x07, 32), "status", STATUS_REVOKED, "since_seq", 7));
+                object[0] = i < ELEMENTS(asked) ? 0xc1 : 0xaa;
+                object[1] = i < ELEMENTS(asked) ? asked[i] : 0;
+                add("lookup", i < ELEMENTS(asked) ? names[i] : "absent in an empty bucket", json_pack("{s:o, s:o}", "objects", objects, "object", hex(bytes_of(object, sizeof(object)))));
+        }
+}
+
 static void make_trust(const char *dir)
 {
         Shuyi__V1__TrustRecord r = SHUYI__V1__TRUST_RECORD__INIT;
@@ -485,6 +508,7 @@ static void make_trust(const char *dir)
         add("trust_map", "three objects in two buckets", json_pack("{s:[{s:o, s:i, s:i}, {s:o, s:i, s:i}, {s:o, s:i, s:i}]}", "objects",
             "object", fill(0x01, 32), "status", STATUS_ACTIVE, "since_seq", 1, "object", fill(0xc1, 32), "status", STATUS_ACTIVE, "since_seq", 2,
             "object", json_string("c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1ff"), "status", STATUS_REVOKED, "since_seq", 9));
+        add_lookups();
         end(dir, "trust");
 }
 

@@ -8,6 +8,7 @@
 #include "common/credential.h"
 #include "common/envelope.h"
 #include "common/exchange/exchange.h"
+#include "common/exchange/lookup.h"
 #include "common/exchange/trust_map.h"
 #include "common/frame.h"
 #include "common/keyfile.h"
@@ -557,6 +558,30 @@ static void op_trust_map(struct vector *v)
         put_digest(v, "map_root", merkle_root(&map));
 }
 
+/* A map of the objects, and what it shows of one: the LookupRow, packed. */
+static void op_lookup(struct vector *v)
+{
+        struct lookup_map *map = lookup_map_new();
+        struct digest object = digest(v, "object"), root;
+        Shuyi__V1__LookupRow row = SHUYI__V1__LOOKUP_ROW__INIT;
+        const json_t *o;
+        size_t i;
+
+        json_array_foreach(json_object_get(v->in, "objects"), i, o) {
+                struct vector of = { v->a, o, NULL, false };
+
+                lookup_map_put(map, &(struct lookup_object){ digest(&of, "object"), (uint32_t)number(&of, "status"), number(&of, "since_seq") });
+                v->bad = v->bad || of.bad;
+        }
+        root = lookup_map_root(map);
+        if (lookup_answer(map, v->a, &object, &row) < 0)
+                v->bad = true;
+        put_digest(v, "map_root", root);
+        put(v, "row", message_pack(v->a, &row.base));
+        put_number(v, "verdict", lookup_check_row(&object, &row, &root));
+        lookup_map_free(map);
+}
+
 /* ---- files ---- */
 
 static void op_file(struct vector *v)
@@ -629,7 +654,7 @@ static const struct { const char *op; void (*run)(struct vector *v); } ops[] = {
         { "record_leaf", op_record_leaf }, { "row_leaf", op_row_leaf }, { "records_root", op_records_root },
         { "leaf", op_leaf }, { "tree", op_tree }, { "consistency", op_consistency }, { "checkpoint", op_checkpoint }, { "receipt", op_receipt },
         { "cosignature", op_cosignature }, { "quorum", op_quorum }, { "add_checkpoint", op_add_checkpoint },
-        { "trust_chain", op_trust_chain }, { "trust_object", op_trust_object }, { "trust_map", op_trust_map },
+        { "trust_chain", op_trust_chain }, { "trust_object", op_trust_object }, { "trust_map", op_trust_map }, { "lookup", op_lookup },
         { "file", op_file }, { "key_file", op_key_file },
         { "segment_record", op_segment_record }, { "segment_entry", op_segment_entry },
 };
