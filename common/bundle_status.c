@@ -54,11 +54,11 @@ static void check_newest(struct bundle_walk *w, uint16_t kind, enum trust_kind t
         struct digest object = turn_trust_object(trust, bytes_str(w->anchor->domain));
         const Shuyi__V1__MapLeaf *leaf = find(w->last, &object);
 
-        if (!s && kind != KIND_ANCHOR)
-                return;
-        if (!leaf)
+        if (!s && kind != KIND_ANCHOR && !w->update)
+                return;                         /* before the first one; a transfer has both */
+        if (!leaf || !s)
                 bundle_note(w, BUNDLE_STATUS, BUNDLE_MISSING, ACCEPTED, s, word_name(LIST_trust_kind, trust));
-        else if (!s || leaf->status != STATUS_ACTIVE || leaf->since_seq != s->entry->seq)
+        else if ( leaf->status != STATUS_ACTIVE || leaf->since_seq != s->entry->seq)
                 bundle_note(w, BUNDLE_STATUS, BUNDLE_NOT_ACTIVE, ACCEPTED, s, word_name(LIST_trust_kind, trust));
 }
 

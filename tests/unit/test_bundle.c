@@ -3,6 +3,7 @@
 #include "common/macro.h"
 #include "tests/lib/evidence.h"
 #include "tests/lib/unit.h"
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,11 +200,213 @@ static void test_no_bit_of_a_large_one_may_be_turned(void **state)
         market_free(t.m);
 }
 
+/* ---- a log that its own keeper spoils: every head, path and lookup holds, and still nothing is proven ---- */
+
+static struct city_entry *entry_of(struct transferred *t, uint64_t seq)
+{
+        return &t->m->c->log[seq - 1];
+}
+
+/* The entry's bytes with a change, in the log as in the bundle: leaves and head are made anew. */
+static Shuyi__V1__Envelope *open_entry(struct transferred *t, struct evidence *e, uint64_t seq)
+{
+        return shuyi__v1__envelope__unpack(arena_allocator(e->a), entry_of(t, seq)->wire.n, entry_of(t, seq)->wire.p);
+}
+
+static void close_entry(struct transferred *t, struct evidence *e, uint64_t seq, const Shuyi__V1__Envelope *v)
+{
+        struct bytes packed = message_pack(e->a, &v->base);
+        uint8_t *p = malloc(packed.n);
+
+        assert_non_null(p);
+        memcpy(p, packed.p, packed.n);
+        free((void *)entry_of(t, seq)->wire.p);
+        entry_of(t, seq)->wire = bytes_of(p, packed.n);
+}
+
+static void one_signature(struct transferred *t, struct evidence *e)
+{
+        Shuyi__V1__Envelope *v = open_entry(t, e, t->get);
+
+        v->n_signatures = 1;
+        close_entry(t, e, t->get, v);
+}
+
+static void other_order(struct transferred *t, struct evidence *e)
+{
+        Shuyi__V1__Envelope *v = open_entry(t, e, t->get);
+        Shuyi__V1__Signature *first = v->signatures[0];
+
+        v->signatures[0] = v->signatures[1];
+        v->signatures[1] = first;
+        close_entry(t, e, t->get, v);
+}
+
+static void relabelled(struct transferred *t, struct evidence *e)
+{
+        Shuyi__V1__Envelope *v = open_entry(t, e, t->get);
+
+        v->signatures[1]->capacity = ROLE_SHARING_HEAD;
+        close_entry(t, e, t->get, v);
+}
+
+static void other_body(struct transferred *t, struct evidence *e)
+{
+        Shuyi__V1__Envelope *v = open_entry(t, e, t->update);
+
+        v->signatures[0]->signature.data[5] ^= 1;
+        close_entry(t, e, t->update, v);
+}
+
+static void back_dated(struct transferred *t, struct evidence *e)
+{
+        for (uint64_t seq = t->get; seq <= t->m->c->log_n; seq++)
+                entry_of(t, seq)->accepted_at += 400ull * DAY_MS;       /* the persons' credentials have run out by then */
+}
+
+static void (*const log_forgeries[])(struct transferred *t, struct evidence *e) = { one_signature, other_order, relabelled, other_body, back_dated };
+
+static void test_a_keeper_that_rewrites_its_log_proves_nothing(void **state)
+{
+        static const struct { enum bundle_item item; enum bundle_fault fault; } wanted[] = {
+                { BUNDLE_AUTHORISED, BUNDLE_GRANT }, { BUNDLE_AUTHORISED, BUNDLE_GRANT }, { BUNDLE_SIGNED, BUNDLE_SIGNATURE }, { BUNDLE_SIGNED, BUNDLE_SIGNATURE },
+                { BUNDLE_AUTHORISED, BUNDLE_NO_FAULT },
+        };
+
+        for (unsigned i = 0; i < ELEMENTS(log_forgeries); i++) {
+                struct transferred t = evidence_transfer();
+                struct evidence *honest = evidence_of(t.m->c), *e;
+                struct bundle_report r;
+
+                log_forgeries[i](&t, honest);
+                e = evidence_of(t.m->c);
+                r = check(e, evidence_make(e, &(struct bundle_wish){ BUNDLE_UPDATE, t.update, t.grant }));
+                if (r.proven || r.items[wanted[i].item].state != BUNDLE_FAILED)
+                        show(&r);
+                assert_false(r.proven);
+                assert_int_equal(r.items[BUNDLE_INCLUDED].state, BUNDLE_OK);
+                assert_int_equal(r.items[wanted[i].item].state, BUNDLE_FAILED);
+                if (wanted[i].fault)
+                        assert_int_equal(r.items[wanted[i].item].fault, wanted[i].fault);
+                evidence_free(honest);
+                evidence_free(e);
+                market_free(t.m);
+        }
+}
+
+/* ---- who puts bundles together badly, or on purpose so ---- */
+
+static void drop(Shuyi__V1__Bundle *b, size_t at)
+{
+        memmove(b->entries + at, b->entries + at + 1, (b->n_entries - at - 1) * sizeof(*b->entries));
+        b->n_entries--;
+}
+
+/* Whatever is left out, nothing is proven but where it was more than needed: an earlier trust head. */
+static void test_what_is_left_out_is_missed(void **state)
+{
+        struct transferred t = evidence_transfer();
+        _cleanup_(evidence_freep) struct evidence *e = evidence_of(t.m->c);
+        const struct bundle_wish wish = { BUNDLE_UPDATE, t.update, t.grant };
+        size_t n = evidence_make(e, &wish)->n_entries, spare = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                Shuyi__V1__Bundle *b = evidence_make(e, &wish);
+                bool head = e->kinds[b->entries[i]->seq - 1] == KIND_TRUST_HEAD && i + 1 < n;
+                struct bundle_report r;
+
+                drop(b, i);
+                r = check(e, b);
+                if (r.proven && !head)
+                        print_error("# without %s\n", kind_find(e->kinds[evidence_make(e, &wish)->entries[i]->seq - 1])->name);
+                assert_true(!r.proven || head);
+                spare += r.proven;
+        }
+        assert_true(spare <= 1);
+        market_free(t.m);
+}
+
+static void test_lookups_left_out_are_missed(void **state)
+{
+        struct transferred t = evidence_transfer();
+        _cleanup_(evidence_freep) struct evidence *e = evidence_of(t.m->c);
+        const struct bundle_wish wish = { BUNDLE_UPDATE, t.update, t.grant };
+        size_t n = evidence_make(e, &wish)->entries[evidence_make(e, &wish)->n_entries - 1]->n_lookups;
+
+        assert_true(n > 10);
+        for (size_t i = 0; i < n; i++) {
+                Shuyi__V1__Bundle *b = evidence_make(e, &wish);
+                Shuyi__V1__BundleEntry *last = b->entries[b->n_entries - 1];
+                struct bundle_report r;
+
+                memmove(last->lookups + i, last->lookups + i + 1, (n - i - 1) * sizeof(*last->lookups));
+                last->n_lookups--;
+                r = check(e, b);
+                assert_false(r.proven);
+                assert_int_equal(r.items[BUNDLE_STATUS].state, BUNDLE_NOT_IN_BUNDLE);
+        }
+        market_free(t.m);
+}
+
+/* Of two consumers each sees that its own was delivered, and nothing of the other's. */
+static void test_anothers_receipt_row_or_grant_does_not_pass(void **state)
+{
+        struct transferred t = evidence_transfer();
+        _cleanup_(evidence_freep) struct evidence *e = evidence_of(t.m->c);
+        Shuyi__V1__Bundle *b = evidence_make(e, &(struct bundle_wish){ BUNDLE_UPDATE, t.update, t.grant });
+        struct digest nobody = digest_plain(bytes_str("nobody"));
+        Shuyi__V1__Bundle *none;
+
+        assert_int_equal(evidence_try(e, &(struct bundle_wish){ BUNDLE_UPDATE, t.update, nobody }, &none), -ENOENT);
+        assert_int_equal(evidence_try(e, &(struct bundle_wish){ BUNDLE_UPDATE, t.get, t.grant }, &none), -ENOENT);
+        assert_int_equal(evidence_try(e, &(struct bundle_wish){ .kind = BUNDLE_DECISION, .seq = e->size }, &none), -EAGAIN);
+        b->n_links = 0;
+        assert_int_equal(check(e, b).items[BUNDLE_DELIVERED].fault, BUNDLE_RECEIPT);
+        market_free(t.m);
+}
+
+/* A key that was reported stolen, with suspicion from before the act on, proves nothing; from after it on, it does. */
+static void suspected(bool before)
+{
+        struct transferred t = evidence_transfer();
+        struct city *c = t.m->c;
+        Shuyi__V1__RevokeBody body = SHUYI__V1__REVOKE_BODY__INIT;
+        Shuyi__V1__Intent i = SHUYI__V1__INTENT__INIT;
+        struct evidence *e;
+        struct bundle_report r;
+
+        body.reason = REVOKE_COMPROMISED;
+        body.suspect_since_seq = before ? t.update : c->log_n;
+        i.object = (ProtobufCBinaryData){ DIGEST_BYTES, t.m->civil_agent->credential.b };
+        city_must(c, &(struct city_act){ .kind = KIND_REVOKE, .intent = &i, .body = &body.base, .by = { { c->sec_admin, ROLE_SEC_ADMIN } } });
+        city_trust_head(c);
+        e = evidence_of(c);
+        r = check(e, evidence_make(e, &(struct bundle_wish){ BUNDLE_UPDATE, t.update, t.grant }));
+        if (r.proven == before)
+                show(&r);
+        assert_int_equal(r.proven, !before);
+        if (before)
+                assert_int_equal(r.items[BUNDLE_STATUS].fault, BUNDLE_SUSPECT);
+        evidence_free(e);
+        market_free(t.m);
+}
+
+static void test_a_key_reported_stolen_proves_nothing_from_then_on(void **state)
+{
+        suspected(true);
+        suspected(false);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_transfer_is_proven),
                 cmocka_unit_test(test_every_act_of_a_log_is_proven),
+                cmocka_unit_test(test_a_keeper_that_rewrites_its_log_proves_nothing),
+                cmocka_unit_test(test_what_is_left_out_is_missed),
+                cmocka_unit_test(test_lookups_left_out_are_missed),
+                cmocka_unit_test(test_anothers_receipt_row_or_grant_does_not_pass),
+                cmocka_unit_test(test_a_key_reported_stolen_proves_nothing_from_then_on),
                 cmocka_unit_test(test_no_bit_of_a_small_bundle_may_be_turned),
                 cmocka_unit_test(test_no_bit_of_a_large_one_may_be_turned),
         };
