@@ -193,24 +193,6 @@ static const uint8_t *find_key(const Shuyi__V1__Anchor *anchor, const char *name
         return NULL;
 }
 
-static void ask_all(struct witness_collector *w, const struct published_head *head)
-{
-        uint64_t now = now_ns();
-
-        for (unsigned i = 0; i < w->n; i++) {
-                struct one *o = &w->one[i];
-                int r;
-
-                o->key = find_key(w->anchor, o->name);
-                if (!o->key || o->busy || now < o->wait_until_ns)
-                        continue;
-                o->tries = 0;
-                r = ask_one(w, o, head);
-                if (r < 0)
-                        log_event(LOG_WARNING, "witness.not_asked", log_str("witness", o->name), log_errno("fault", r));
-        }
-}
-
 static bool is_about(const struct one *o, const struct published_head *head)
 {
         return o->note && o->asked == head->size && strcmp(o->note, head->note) == 0;
@@ -221,12 +203,31 @@ static bool has_cosigned(const struct one *o, const struct published_head *head)
         return o->key && !o->busy && o->line && is_about(o, head);
 }
 
+static void ask_all(struct witness_collector *w, const struct published_head *head)
+{
+        uint64_t now = now_ns();
+
+        for (unsigned i = 0; i < w->n; i++) {
+                struct one *o = &w->one[i];
+                int r;
+
+                o->key = find_key(w->anchor, o->name);
+                if (!o->key || o->busy || now < o->wait_until_ns || has_cosigned(o, head))
+                        continue;
+                o->tries = 0;
+                r = ask_one(w, o, head);
+                if (r < 0)
+                        log_event(LOG_WARNING, "witness.not_asked", log_str("witness", o->name), log_errno("fault", r));
+        }
+}
+
 /* How many have cosigned this head, and how many may still. */
 static void look(const struct witness_collector *w, const struct published_head *head, unsigned *ret_have, unsigned *ret_wait)
 {
         *ret_have = *ret_wait = 0;
         for (unsigned i = 0; i < w->n; i++) {
                 const struct one *o = &w->one[i];
+
                 *ret_have += has_cosigned(o, head);
                 *ret_wait += o->key && o->busy;
         }
