@@ -179,6 +179,7 @@ static void wait_for_end(const sigset_t *signals)
 
 static int serve(struct cli *c, struct witness_store *store, const struct witness_self *self, const struct knowing *k)
 {
+        const char *name = arena_strdup(c->arena, witness_store_name(store));   /* once it serves, the store is the server's */
         struct witness_server *server;
         sigset_t signals;
         int r;
@@ -194,7 +195,7 @@ static int serve(struct cli *c, struct witness_store *store, const struct witnes
                 cli_error("%s: %s", cli_option(c, "listen"), strerror(-r));
                 return CLI_FAILED;
         }
-        log_event(LOG_NOTICE, "witness.ready", log_str("name", witness_store_name(store)), log_u64("http_port", witness_serve_port(server)), log_u64("logs", k->n));
+        log_event(LOG_NOTICE, "witness.ready", log_str("name", name), log_u64("http_port", witness_serve_port(server)), log_u64("logs", k->n));
         notify_send("READY=1");
         wait_for_end(&signals);
         notify_send("STOPPING=1");

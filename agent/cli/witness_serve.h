@@ -11,7 +11,7 @@ struct witness_self { const struct secret *secret; uint8_t key[32]; };
 
 struct witness_server;
 
-/* `listen`: tcp://127.0.0.1:PORT (0: any) or unix:/path; NULL: no socket, for tests.  All is borrowed until the stop.  A fault of http_start. */
+/* `listen`: tcp://127.0.0.1:PORT (0: any) or unix:/path; NULL: no socket, for tests.  All is borrowed until the stop, and the store is the server's alone.  A fault of http_start. */
 int witness_serve_start(const char *listen, struct witness_store *store, const struct witness_self *self, const struct witness_known *known, unsigned known_n,
                         struct witness_server **ret);
 void witness_serve_stop(struct witness_server *s);      /* NULL is fine */
