@@ -9,7 +9,8 @@
 
 #define LIST_MAX 1024
 
-struct page { uint8_t digest[DIGEST_BYTES]; uint32_t busy, crashed, finds; };
+/* What is being applied; and what a start found there, how often, since it was last applied whole. */
+struct page { uint8_t digest[DIGEST_BYTES]; uint32_t busy, crashed, finds; uint8_t suspect[DIGEST_BYTES]; };
 
 struct quarantine {
         struct page *page;
@@ -58,12 +59,14 @@ static int settle(struct quarantine *q)
 {
         struct page *p = q->page;
 
-        if (p->busy && (p->crashed || ++p->finds >= 2) && q->n < LIST_MAX) {
+        if (p->busy) {
+                p->finds = p->finds > 0 && memcmp(p->suspect, p->digest, DIGEST_BYTES) == 0 ? p->finds + 1 : 1;
+                memcpy(p->suspect, p->digest, DIGEST_BYTES);
+        }
+        if (p->busy && (p->crashed || p->finds >= 2) && q->n < LIST_MAX) {
                 if (write(q->list_fd, p->digest, DIGEST_BYTES) != DIGEST_BYTES || fsync(q->list_fd) < 0)
                         return -EIO;
                 memcpy(q->list[q->n++].b, p->digest, DIGEST_BYTES);
-                p->finds = 0;
-        } else if (!p->busy) {
                 p->finds = 0;
         }
         p->busy = p->crashed = 0;
@@ -113,17 +116,15 @@ void quarantine_close(struct quarantine *q)
 
 void quarantine_enter(struct quarantine *q, const struct digest *envelope)
 {
-        if (memcmp(q->page->digest, envelope->b, DIGEST_BYTES) != 0) {
-                memcpy(q->page->digest, envelope->b, DIGEST_BYTES);
-                q->page->finds = 0;
-        }
+        memcpy(q->page->digest, envelope->b, DIGEST_BYTES);
         q->page->busy = 1;
 }
 
 void quarantine_leave(struct quarantine *q)
 {
         q->page->busy = 0;
-        q->page->finds = 0;
+        if (q->page->finds > 0 && memcmp(q->page->suspect, q->page->digest, DIGEST_BYTES) == 0)
+                q->page->finds = 0;
 }
 
 bool quarantine_holds(const struct quarantine *q, const struct digest *envelope)

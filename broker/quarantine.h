@@ -1,7 +1,7 @@
 /* quarantine: an envelope that brings the process down is kept out of the next run.  DESIGN 2.
  *
  * The digest of what is being applied stands in a mapped page of a file, which survives the process.  A start that
- * finds one there with the mark of a crash, or for the second time, keeps that envelope out (E_QUARANTINED), puts
+ * finds one there with the mark of a crash, or for the second time since it was last applied whole, keeps that envelope out (E_QUARANTINED), puts
  * its digest aside and alarms.  A SIGKILL that happens to fall into an apply leaves no mark and costs nobody anything.  One thread,
  * but for the mark, which a signal handler sets. */
 #pragma once

@@ -3,6 +3,7 @@
  * A group of the store goes with it, so that one which does not fit on the disk is as if it had never been. */
 #include "broker/sequence.h"
 #include "common/checkpoint.h"
+#include "common/failpoint.h"
 #include "common/macro.h"
 #include "common/statekeys.h"
 #include <errno.h>
@@ -115,6 +116,8 @@ void sequence_step(struct sequence *s, struct ticket *t)
         t->entry = (struct entry){ .link = t->link, .lane = t->lane, .outbox_epoch = t->outbox_epoch, .outbox_seq = t->outbox_seq, .claim = t->claim };
         arena_allow(t->arena, APPLY_ARENA_MAX);
         quarantine_enter(s->quarantine, &t->claim->envelope_digest);
+        if (t->claim->kind->number == KIND_UPDATE)
+                FAILPOINT("apply.update");
         t->entry.accepted_at = stamp(s, t);
         r = fold_step(&s->fold, &t->entry, t->arena, &t->outcome, &t->leaf);
         if (r == -ENOSPC) {                     /* the state's map is full: no fault of the envelope's; the group goes back */

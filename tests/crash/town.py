@@ -29,6 +29,7 @@ class Feed:
     def __init__(self, agent, resource):
         self.agent, self.resource, self.source = agent, resource, Source(442000)
         self.expected, self.pushes, self.batch, self.answers = [], [], 10, {}
+        self.again = (0, 429, 503, 507)         # statuses after which the same push is tried again
         self.going, self.idle, self.ending, self.fault = threading.Event(), threading.Event(), False, None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -56,7 +57,7 @@ class Feed:
                 self.pushes.append(answer["id"])
                 self.expected += [(r["op"], r["values"]["code"], r["values"] if r["op"] == "UPSERT" else None) for r in records]
                 return
-            if status not in (0, 429, 503, 507):
+            if status not in self.again:
                 raise Failed(f"push refused with {status}: {answer}")
             time.sleep(0.05)
 

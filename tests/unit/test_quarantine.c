@@ -63,6 +63,35 @@ static void test_a_kill_in_apply_costs_nobody_anything_but_a_second_one_does(voi
         temp_dir_remove(dir);
 }
 
+/* A start applies entries of its own before the envelope comes again: they do not count it out. */
+static void test_what_is_applied_between_two_kills_does_not_hide_the_second(void **state)
+{
+        struct quarantine *q;
+        unsigned found;
+        char dir[256];
+
+        temp_dir_make(dir);
+        die_in(dir, &one, false);
+        assert_int_equal(quarantine_open(dir, &q, &found), 0);
+        quarantine_enter(q, &two);
+        quarantine_leave(q);
+        quarantine_enter(q, &one);
+        quarantine_close(q);
+        assert_true(held(dir, &one));
+        assert_false(held(dir, &two));
+        temp_dir_remove(dir);
+
+        temp_dir_make(dir);
+        die_in(dir, &one, false);
+        assert_int_equal(quarantine_open(dir, &q, &found), 0);
+        quarantine_enter(q, &one);              /* it was a kill, and no fault of the envelope's */
+        quarantine_leave(q);
+        quarantine_close(q);
+        die_in(dir, &one, false);
+        assert_false(held(dir, &one));
+        temp_dir_remove(dir);
+}
+
 static void test_what_was_applied_whole_is_forgotten(void **state)
 {
         struct quarantine *q;
@@ -84,6 +113,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_crash_in_apply_keeps_that_envelope_out_for_good),
                 cmocka_unit_test(test_a_kill_in_apply_costs_nobody_anything_but_a_second_one_does),
+                cmocka_unit_test(test_what_is_applied_between_two_kills_does_not_hide_the_second),
                 cmocka_unit_test(test_what_was_applied_whole_is_forgotten),
         };
 
