@@ -268,25 +268,37 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
         return 2;
 }
 
+/* What is wrong with a file has been said; a fault of ours has not.  The exit status. */
+static int refuse(int fault)
+{
+        if (fault != -ENOMEM && fault != -EIO && fault != -EMFILE)
+                return 2;
+        fprintf(stderr, "shuyi-agent: not started: %s\n", strerror(-fault));
+        return 1;
+}
+
 int main(int argc, char **argv)
 {
         struct arguments args = { 0 };
         struct config *config = NULL;
         struct agent *ag = NULL;
-        int r = parse_arguments(argc, argv, &args);
+        int r = parse_arguments(argc, argv, &args), fault;
 
         if (r >= 0)
                 return r;
         if (sodium_init() < 0)
                 return 1;
         ag = calloc(1, sizeof(*ag));
-        if (!ag || settings_load(args.config, stderr, &config) < 0)
-                r = 2;
-        if (r < 0)
+        if (!ag)
+                return refuse(-ENOMEM);
+        fault = settings_load(args.config, stderr, &config);
+        if (fault == 0) {
                 ag->config = config;
-        if (r == 2 || identity_load(ag->config, stderr, &ag->self) < 0)
-                r = 2;
-        else if (args.check) {
+                fault = identity_load(ag->config, stderr, &ag->self);
+        }
+        if (fault < 0) {
+                r = refuse(fault);
+        } else if (args.check) {
                 config_print(ag->config, stdout);
                 r = 0;
         }
@@ -294,7 +306,7 @@ int main(int argc, char **argv)
                 log_init("shuyi-agent", log_level_parse(config_string(ag->config, S_LOG)));
                 harden();
                 r = run(ag, args.config);
-        } else if (ag) {
+        } else {
                 identity_fini(&ag->self);
                 config_free(ag->config);
         }

@@ -306,8 +306,12 @@ static int carry_out(enum command command, const char *config, const char *opera
         static struct broker b;
         int r = init_broker(&b, config);
 
-        if (r < 0)
-                return r == -EINVAL || r == -ENOENT || r == -EACCES ? EXIT_USAGE : EXIT_FAULT;
+        if (r == -EINVAL || r == -ENOENT || r == -EACCES)
+                return EXIT_USAGE;              /* said where it stands */
+        if (r < 0) {
+                fprintf(stderr, "shuyi-broker: not started: %s\n", strerror(-r));
+                return EXIT_FAULT;
+        }
         switch (command) {
         case COMMAND_RUN:
                 r = run(&b, config);

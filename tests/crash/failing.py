@@ -128,7 +128,6 @@ def case(name, kind, call, offset):
             fail_at(town, name, offset)
         except Exception:
             town.tails()
-            town.feed.pause() if not town.feed.fault else None
             raise
     run.__name__ = f"test_{name},_{kind}:_{call}()_at_{offset}_fails_and_nothing_is_lost"
     return run.__name__, run
