@@ -335,12 +335,31 @@ static int progress(struct state s, struct arena *a, const Shuyi__Agent__PushRow
         return r;
 }
 
+/* Was some of it refused for good?  1 and the letter, 0, or a fault.  Take numbers are those of the whole outbox. */
+static int find_dead(struct state s, struct arena *a, const Shuyi__Agent__PushRow *push, Shuyi__Agent__DeadRow **ret)
+{
+        struct agent_key prefix = agent_key(AGENT_DEAD), from = prefix;
+        struct bytes key, value;
+        int r;
+
+        while ((r = keep_next(s, &prefix, &from, &key, &value)) > 0) {
+                from = keep_after(key);
+                r = keep_decode(a, value, &shuyi__agent__dead_row__descriptor, ret);
+                if (r < 0)
+                        return r;
+                if ((*ret)->first_take > 0 && (*ret)->first_take <= push->last_take && (*ret)->last_take >= push->first_take)
+                        return 1;
+        }
+        return r;
+}
+
 static void reply_push(struct http_reply *reply, struct state s, struct arena *a, const struct id *id)
 {
         struct agent_key k = agent_key_bytes(agent_key(AGENT_PUSH), bytes_id(id));
         Shuyi__Agent__PushRow *push;
+        Shuyi__Agent__DeadRow *dead;
         const char *state = "taken";
-        int r = keep_get(s, a, &k, &shuyi__agent__push_row__descriptor, &push);
+        int r = keep_get(s, a, &k, &shuyi__agent__push_row__descriptor, &push), refused = 0;
         json_t *json;
 
         if (r == 0) {
@@ -349,11 +368,17 @@ static void reply_push(struct http_reply *reply, struct state s, struct arena *a
         }
         if (r > 0)
                 r = progress(s, a, push, &state);
+        if (r >= 0)
+                r = refused = find_dead(s, a, push, &dead);
         if (r < 0) {
                 api_fault(reply, "push", r);
                 return;
         }
-        json = push_json(id, push->records, state);
+        json = push_json(id, push->records, refused ? "refused" : state);
+        if (refused) {
+                json_object_set_new(json, "code", json_string(refusal_text(dead->code)->code));
+                json_object_set_new(json, "detail", json_string(dead->detail ? dead->detail : ""));
+        }
         json_object_set_new(json, "resource", json_string(push->code));
         json_object_set_new(json, "taken_at", api_json_time(push->taken_at));
         api_reply(reply, 200, json);
