@@ -136,6 +136,8 @@ static const char *check_head(struct bundle_walk *w)
         while ((more = note_next_signature(&c, &line)) > 0)
                 lines++;
         w->report->witnesses = q.count;
+        w->report->seen_first_s = q.count ? q.first_s : 0;
+        w->report->seen_last_s = q.count ? q.last_s : 0;
         return more < 0 || lines != 1 + q.count ? "a signature line of nobody that the anchor names" : NULL;
 }
 

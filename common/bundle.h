@@ -67,6 +67,7 @@ struct bundle_report {
         enum bundle kind;
         struct checkpoint head;
         unsigned witnesses, quorum;
+        uint64_t seen_first_s, seen_last_s;     /* between these times witnesses saw it; 0: none did */
         bool demo;                              /* the anchor says that it is one for demonstrations */
         struct bundle_step *steps;              /* of them the act: */
         size_t steps_n;

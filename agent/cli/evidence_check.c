@@ -114,6 +114,10 @@ static json_t *report_json(struct cli *c, const struct bundle_report *r)
         json_object_set_new(all, "kind", json_string(word_name(LIST_bundle, r->kind)));
         json_object_set_new(all, "head", json_pack("{s:s, s:I, s:o, s:i, s:i, s:b}", "origin", r->head.origin ? r->head.origin : "", "size", (json_int_t)r->head.size,
                                                    "root", hex_json(c, bytes_digest(&r->head.root)), "witnesses", (int)r->witnesses, "quorum", (int)r->quorum, "demo", r->demo));
+        if (r->seen_last_s && r->seen_last_s < UINT64_MAX / 1000) {
+                json_object_set_new(all, "seen_first", time_json(r->seen_first_s * 1000));
+                json_object_set_new(all, "seen_last", time_json(r->seen_last_s * 1000));
+        }
         json_object_set_new(all, "act", step_json(c, r->act));
         if (r->grant && r->decision)
                 json_object_set_new(all, "grant", grant_json(c, r));
@@ -184,6 +188,8 @@ static void print_report(const struct cli *c, const json_t *all, FILE *out)
         fprintf(out, "Head of %s, %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " witnesses asked for%s\n\n", text_of(head, "origin"),
                 json_integer_value(json_object_get(head, "size")), json_integer_value(json_object_get(head, "witnesses")),
                 json_integer_value(json_object_get(head, "quorum")), json_is_true(json_object_get(head, "demo")) ? " (a demonstration's anchor)" : "");
+        if (*text_of(all, "seen_first"))
+                fprintf(out, "Seen by witnesses 见证时间 %s to %s\n\n", text_of(all, "seen_first"), text_of(all, "seen_last"));
         print_items(all, out);
         fputs("\nThe act 行为\n", out);
         print_step(json_object_get(all, "act"), out);

@@ -62,6 +62,7 @@ struct city {
         uint64_t ids;                           /* envelopes made */
         struct city_entry *log;
         size_t log_n, log_room;
+        unsigned witnesses;                     /* that city_anchor() names, all of them asked for; parties "witness-0", ... */
         bool skip_signatures;                   /* faster; for long runs */
 };
 

@@ -166,6 +166,15 @@ static Shuyi__V1__Anchor *make_anchor(struct city *c, uint32_t version)
         a->logs[0]->origin = "shuyi/" CITY_DOMAIN;
         a->logs[0]->key = keep(c, log->sign_key, 32);
         a->demo = true;
+        a->witnesses = must(ARENA_ARRAY(c->arena, Shuyi__V1__WitnessKey *, c->witnesses + 1));
+        for (; a->n_witnesses < c->witnesses; a->n_witnesses++) {
+                struct party *w = city_party(c, arena_printf(c->arena, "witness-%u", (unsigned)a->n_witnesses), "", 0);
+
+                a->witnesses[a->n_witnesses] = NEW(c, WitnessKey, witness_key);
+                a->witnesses[a->n_witnesses]->name = w->name;
+                a->witnesses[a->n_witnesses]->key = keep(c, w->sign_key, 32);
+        }
+        a->witness_quorum = c->witnesses;
         a->n_suites = 1;
         a->suites = must(ARENA_ARRAY(c->arena, uint32_t, 1));
         a->suites[0] = SUITE_1;

@@ -397,6 +397,56 @@ static void test_a_key_reported_stolen_proves_nothing_from_then_on(void **state)
         suspected(false);
 }
 
+/* ---- witnesses ---- */
+
+/* The note with cosignatures of the first n witnesses; `by` signs in place of the last one, under its name. */
+static char *cosigned(struct evidence *e, unsigned n, const struct party *by)
+{
+        char *note = e->note;
+
+        for (unsigned i = 0; i < n; i++) {
+                const struct party *w = city_find(e->c, arena_printf(e->a, "witness-%u", i)), *key = by && i + 1 == n ? by : w;
+
+                note = arena_printf(e->a, "%s%s", note, checkpoint_cosign(e->a, e->note, w->name, 1700000000 + i, key->sign_secret, key->sign_key));
+        }
+        return note;
+}
+
+static struct bundle_report check_note(struct evidence *e, char *note, bool unwitnessed)
+{
+        Shuyi__V1__Bundle *b = evidence_make(e, &(struct bundle_wish){ .kind = BUNDLE_DECISION, .seq = 1 });
+        struct bundle_report r;
+
+        b->checkpoint = note;
+        assert_int_equal(bundle_check(e->a, evidence_file(e, b), e->anchor, &(struct bundle_options){ unwitnessed, false }, &r), 0);
+        return r;
+}
+
+static void test_without_quorum_it_is_proven_only_where_that_is_said(void **state)
+{
+        _cleanup_(city_freep) struct city *c = city_new();
+        _cleanup_(evidence_freep) struct evidence *e = NULL;
+        struct bundle_report r;
+
+        c->witnesses = 2;
+        city_anchor(c);
+        city_broker_credential(c);
+        city_department(c, CITY_AUTHORITY, "authority");
+        city_trust_head(c);
+        e = evidence_of(c);
+        r = check_note(e, cosigned(e, 2, NULL), false);
+        assert_true(r.proven && r.witnesses == 2 && r.seen_first_s == 1700000000 && r.seen_last_s == 1700000001);
+        r = check_note(e, cosigned(e, 1, NULL), false);
+        assert_false(r.proven);
+        assert_int_equal(r.items[BUNDLE_WITNESSED].fault, BUNDLE_QUORUM);
+        assert_int_equal(r.items[BUNDLE_INCLUDED].state, BUNDLE_OK);
+        assert_true(check_note(e, cosigned(e, 1, NULL), true).proven);
+        assert_true(check_note(e, e->note, true).proven);
+        r = check_note(e, cosigned(e, 2, city_find(c, "log")), true);
+        assert_int_equal(r.items[BUNDLE_INCLUDED].fault, BUNDLE_CHECKPOINT);           /* a line of nobody: bound by nothing, so refused */
+        assert_false(r.proven);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -407,6 +457,7 @@ int main(void)
                 cmocka_unit_test(test_lookups_left_out_are_missed),
                 cmocka_unit_test(test_anothers_receipt_row_or_grant_does_not_pass),
                 cmocka_unit_test(test_a_key_reported_stolen_proves_nothing_from_then_on),
+                cmocka_unit_test(test_without_quorum_it_is_proven_only_where_that_is_said),
                 cmocka_unit_test(test_no_bit_of_a_small_bundle_may_be_turned),
                 cmocka_unit_test(test_no_bit_of_a_large_one_may_be_turned),
         };
