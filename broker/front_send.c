@@ -132,9 +132,13 @@ void front_send_ping(struct front *f, struct peer *p, enum frame_type type, uint
 
 /* ---- what the others send ---- */
 
-static void free_sent(void *bytes, void *x)
+/* On a thread of the link's: what stands in `x` was written before `given` was. */
+static void free_sent(void *bytes, void *owner)
 {
-        outgoing_free(x);
+        struct outgoing *x = owner;
+
+        if (atomic_load_explicit(&x->given, memory_order_acquire))
+                outgoing_free(x);
 }
 
 /* To its link, which frees it once it is encrypted. */
@@ -142,6 +146,7 @@ static void give(struct front *f, struct peer *p, struct outgoing *x)
 {
         uint8_t type = x->type;
 
+        atomic_store_explicit(&x->given, true, memory_order_release);
         after_send(f, p, type, link_server_give(f->server, &p->route, bytes_of(x->bytes, x->n), free_sent, x));
 }
 

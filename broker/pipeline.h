@@ -9,6 +9,7 @@
  * What is pushed is gone: the next stage owns it.  A ticket keeps the memory of its whole trip (the frame that came
  * in, and one arena), so that freeing it frees all. */
 #pragma once
+#include <stdatomic.h>
 #include "common/arena.h"
 #include "common/exchange/exchange.h"
 #include "common/link.h"
@@ -96,6 +97,7 @@ struct outgoing {
         enum busy busy;                 /* not 0: no bytes; the lane of settled[0] goes back to its number */
         struct settled_row *settled;    /* of a RECEIPT: credit returns; malloc'ed */
         unsigned settled_n;
+        _Atomic bool given;             /* to the link, which frees it on a thread of its own */
         size_t n;
         uint8_t bytes[];
 };
