@@ -50,6 +50,21 @@ class Town(Foundation):
         wait_for("the broker to be ready", self.city.ready)
         wait_for("the agents to be linked", lambda: self.center.linked() and self.civil.linked() and self.health.linked())
 
+    def start_alone(self):
+        """The center with a log that only the auditor is to see: to other agents it would be a second history."""
+        self.city.broker.start()
+        wait_for("the broker to be ready", self.city.ready)
+        wait_for("the auditor's agent to be linked", self.center.linked)
+
+    def send_away(self):
+        self.civil.stop()
+        self.health.stop()
+
+    def come_back(self):
+        self.civil.start()
+        self.health.start()
+        self.start_again()
+
     def stop_at(self, seq):
         """Kills the center; the digest of its state if its log ends at `seq`."""
         self.city.broker.kill()
@@ -171,20 +186,19 @@ def test_the_index_is_built_again_where_it_is_missing_damaged_or_of_another_log(
     t.push(20)
     t.search("--key", t.auditor.key)                                                # so that the index is as far
     t.city.broker.kill()
+    t.send_away()
     newer = t.city.dir / "newer-state"
     index.parent.rename(newer)
     older.rename(index.parent)
     shutil.rmtree(index)
     shutil.copytree(newer / "index", index)                                         # an index of what never was
-    t.city.broker.start()
-    wait_for("the broker to be ready", t.city.ready)
-    wait_for("the auditor's agent to be linked", t.center.linked)
+    t.start_alone()
     tap.contains(log.read_text(), "ahead of the state")
     tap.equal([(r["grant"], r["stream_seq"]) for r in t.search("--key", t.auditor.key)][:len(before)], before)
     t.city.broker.kill()
     shutil.rmtree(index.parent)
     newer.rename(index.parent)
-    t.start_again()
+    t.come_back()
 
 
 def reseal(payload, kind, epoch, seq):
@@ -215,15 +229,16 @@ def alter(t, seq, change):
 
 def with_store_changed(t, change, check):
     store, kept = t.city.dir / "broker" / "store", t.city.dir / "kept"
+    t.send_away()
     t.city.broker.stop()
     shutil.copytree(store, kept)
     change()
-    t.start_again()
+    t.start_alone()
     check()
     t.city.broker.kill()
     shutil.rmtree(store)
     kept.rename(store)
-    t.start_again()
+    t.come_back()
 
 
 def test_R_152_a_store_tampered_with_is_found_and_named(t):
@@ -249,9 +264,7 @@ def test_R_152_a_log_that_goes_back_is_found(t):
     t.city.broker.kill()
     shutil.rmtree(store)
     kept.rename(store)
-    t.city.broker.start()
-    wait_for("the broker to be ready", t.city.ready)
-    wait_for("the auditor's agent to be linked", t.center.linked)
+    t.start_alone()
     alarm, err = t.mirror(expect=6)
     tap.equal(alarm["alarm"] <= mine["seq"] + 1, True, err)
     tap.equal("goes back" in err or "another entry" in err, True, err)
