@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #define GROUPS_A_COMMIT 4096
+#define HEADS_A_STEP 64                         /* of them one is verified where not each is, and the store's group ends */
+#define NOTE_MAX 8192
 
 __attribute__((format(printf, 3, 4)))
 static int bad(struct replay *r, uint64_t seq, const char *format, ...)
@@ -99,27 +101,46 @@ static int take_entry(struct replay *r, const struct segment_record *record, str
 
 /* ---- a HEAD ---- */
 
-static int take_head(struct replay *r, const struct segment_record *record, struct arena *a)
+/* The head whose signature has not been looked at; the last one always is. */
+struct pending { char note[NOTE_MAX + 1]; uint64_t seq; };
+
+static int verify_pending(struct replay *r, struct pending *p, struct arena *a)
 {
         struct checkpoint c;
-        struct digest root = merkle_root(&r->fold->frontier);
-        char *note = arena_alloc(a, record->payload.n + 1);
         const char *wrong;
         uint8_t key[32];
 
-        if (!note)
-                return -ENOMEM;
-        memcpy(note, record->payload.p, record->payload.n);
-        note[record->payload.n] = 0;
+        if (p->seq == 0)
+                return 0;
         if (!r->log_key && !statekeys_log(store_state(r->fold->store), a, r->origin, key))
-                return bad(r, record->seq, "the anchor in force has no key for %s", r->origin);
-        wrong = checkpoint_verify(a, note, r->origin, r->log_key ? r->log_key : key, &c);
+                return bad(r, p->seq, "the anchor in force has no key for %s", r->origin);
+        wrong = checkpoint_verify(a, p->note, r->origin, r->log_key ? r->log_key : key, &c);
+        if (wrong)
+                return bad(r, p->seq, "the head does not verify: %s", wrong);
+        p->seq = 0;
+        return 0;
+}
+
+/* The tree that it names is compared each time; its signature each time only where signatures are asked for, since a head that
+ * names the right tree says nothing wrong. */
+static int take_head(struct replay *r, const struct segment_record *record, struct pending *p, struct arena *a)
+{
+        struct digest root = merkle_root(&r->fold->frontier);
+        struct checkpoint c;
+        const char *wrong;
+
+        if (record->payload.n > NOTE_MAX)
+                return bad(r, record->seq, "the head does not verify: too long");
+        memcpy(p->note, record->payload.p, record->payload.n);
+        p->note[record->payload.n] = 0;
+        p->seq = record->seq;
+        wrong = checkpoint_peek(a, p->note, &c);
         if (wrong)
                 return bad(r, record->seq, "the head does not verify: %s", wrong);
         if (c.size != r->fold->seq || !digest_equal(&c.root, &root))
                 return bad(r, record->seq, "the head signs another tree than the entries give");
         r->heads++;
-        return 0;
+        return r->signatures || r->heads % HEADS_A_STEP == 0 ? verify_pending(r, p, a) : 0;
 }
 
 /* ---- the walk ---- */
@@ -139,8 +160,11 @@ static int open_cursor(struct replay *r, struct segment_cursor **ret)
 
 static int end_group(struct replay *r)
 {
-        int f = store_group_commit(r->fold->store);
+        int f;
 
+        if (r->heads % HEADS_A_STEP != 0)
+                return 0;
+        f = store_group_commit(r->fold->store);
         if (f == 0 && r->heads % GROUPS_A_COMMIT == 0 && r->heads > 0) {
                 f = fold_save(r->fold);
                 if (f == 0)
@@ -151,7 +175,7 @@ static int end_group(struct replay *r)
         return f == 0 ? store_group_begin_reserved(r->fold->store) : f;
 }
 
-static int walk(struct replay *r, struct segment_cursor *c, struct arena *a)
+static int walk(struct replay *r, struct segment_cursor *c, struct pending *p, struct arena *a)
 {
         uint64_t from = r->fold->seq;
         struct segment_record record;
@@ -164,19 +188,22 @@ static int walk(struct replay *r, struct segment_cursor *c, struct arena *a)
                 if (record.type != SEGMENT_HEAD) {
                         f = take_entry(r, &record, a);
                 } else {
-                        f = take_head(r, &record, a);
+                        f = take_head(r, &record, p, a);
                         if (f == 0)
                                 f = end_group(r);
                 }
                 if (f < 0)
                         return f;
         }
-        return f == -EBADMSG && !r->reason[0] ? bad(r, r->fold->seq + 1, "the record after it is damaged") : f;
+        if (f == -EBADMSG && !r->reason[0])
+                return bad(r, r->fold->seq + 1, "the record after it is damaged");
+        return f == 0 ? verify_pending(r, p, a) : f;
 }
 
 int replay_run(struct replay *r)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(32u << 20);
+        struct pending pending = { .seq = 0 };
         struct segment_cursor *c = NULL;
         int f = a ? 0 : -ENOMEM;
 
@@ -187,7 +214,7 @@ int replay_run(struct replay *r)
         if (f == 0)
                 f = store_group_begin_reserved(r->fold->store);
         if (f == 0)
-                f = walk(r, c, a);
+                f = walk(r, c, &pending, a);
         segment_cursor_close(c);
         if (f < 0)
                 store_group_abort(r->fold->store);
