@@ -15,8 +15,8 @@ CONSUMER = ("inbox", "sink")
 ELSEWHERE = ("segment.after_retire", "rewrite.half_written", "rewrite.before_sync", "rewrite.before_rename", "rewrite.after_rename",
              "witness.before_state", "witness.before_rename", "witness.after_rename", "witness.after_state",
              "base.half_written", "base.before_sync", "base.before_rename", "base.after_rename")
-# Points of a new log file: to come to the next one takes more data.
-NEW_FILE = ("segment.before_rename", "segment.after_rename")
+# Points of a new log file or of a tile filled up: to come to the next one takes more data.
+NEW_FILE = ("segment.before_rename", "segment.after_rename", "tiles.before_upper")
 COUNTS = (1, 12)
 
 
