@@ -1,7 +1,7 @@
 """Evidence out of a running town, checked offline: with nothing but a file and an anchor; and what is spoilt proves nothing.
 
 Usage: evidence.py SHUYI SHUYI_BROKER SHUYI_AGENT"""
-import base64, json, pathlib, random, shutil, sys, tempfile
+import base64, hashlib, json, pathlib, random, shutil, sys, tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
@@ -99,6 +99,57 @@ def test_decisions_are_proven(t):
             tap.equal((code, report["proven"]), (0, True), json.dumps(report["items"]) + report["act"]["kind"])
             kinds.add(report["act"]["kind"])
     tap.equal(kinds >= {"ANCHOR", "DEPARTMENT", "FILE", "ACCEPT", "POLICY_SET", "CALENDAR_SET", "CAT_SUBMIT", "CAT_APPROVE", "GET", "GRANT_SUSPEND", "GRANT_RESUME"}, True, kinds)
+
+
+def fields(message):
+    """A message's fields by number: bytes and numbers, in a list each."""
+    found, i = {}, 0
+
+    def varint():
+        nonlocal i
+        value = shift = 0
+        while True:
+            value |= (message[i] & 127) << shift
+            i, shift = i + 1, shift + 7
+            if message[i - 1] < 128:
+                return value
+
+    while i < len(message):
+        tag = varint()
+        value = varint()
+        if tag & 7 == 2:
+            value, i = message[i:i + value], i + value
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def root_of(leaf):
+    """PROTOCOL.md 17.1: a MapLeaf's way to the map root."""
+    sha = lambda b: hashlib.sha256(b).digest()
+    f = fields(leaf)
+    obj, h = f[1][0], sha(b"\0" + f[1][0] + f[2][0].to_bytes(4, "little") + f[3][0].to_bytes(8, "little"))
+    for step in f.get(4, []):
+        h = sha(b"\1" + (step[1:] + h if step[0] == 0 else h + step[1:]))
+    h, at = sha(b"\0" + h), obj[0]
+    for sibling in f[5]:
+        h, at = sha(b"\1" + (sibling + h if at & 1 else h + sibling)), at >> 1
+    return h
+
+
+def test_the_trust_map_answers_for_what_is_there_and_what_is_not(t):
+    grant = bytes.fromhex(t.grant)
+    for obj, there in ((grant, True), (grant[:31] + bytes([grant[31] ^ 1]), False), (bytes(32), False)):
+        status, page = t.health.call("POST", "/v1/read", {"what": "LOOKUP", "key": (b"\x0a\x20" + obj).hex()})
+        tap.equal((status, page["code"], len(page["rows"])), (200, 0, 1), page)
+        row = fields(base64.b64decode(page["rows"][0]))
+        tap.equal(3 in row, there)
+        for n in (3, 4, 5):
+            if n in row:
+                tap.equal(root_of(row[n][0]), row[2][0])
+        if there:
+            tap.equal((fields(row[3][0])[1][0], fields(row[3][0])[2][0]), (grant, 1))
+        else:
+            tap.equal(4 in row or 5 in row or 6 in row, True)
 
 
 def test_only_parties_are_given_it(t):
