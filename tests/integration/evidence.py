@@ -8,7 +8,7 @@ sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
 import tap
 from city import City, wait_for
 from data import now
-from foundation import CIVIL, HEALTH, Foundation
+from foundation import AUTHORITY, CIVIL, HEALTH, Foundation
 
 BUILD = pathlib.Path(sys.argv[1]).resolve().parents[2]
 ITEMS = ("included", "witnessed", "signed", "authorised", "status proven", "delivered", "opened")
@@ -24,6 +24,7 @@ class Town(Foundation):
         self.push(KEY)
         self.push("442000999002")
         self.link = wait_for("the use on record", lambda: [r for r in self.uses() if r["record_count"]])[0]
+        self.auditor = self.file_and_accept("auditor", "审计己", AUTHORITY, self.center, self.people["center_officer"], "AUDIT_OFFICER")
         self.move()
 
     def push(self, code):
@@ -152,7 +153,9 @@ def test_the_trust_map_answers_for_what_is_there_and_what_is_not(t):
             tap.equal(4 in row or 5 in row or 6 in row, True)
 
 
-def test_only_parties_are_given_it(t):
+def test_only_parties_are_given_it_and_the_auditor(t):
+    t.proven(t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], "--key", t.auditor.key, agent=t.center))
+    t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], "--key", t.people["center_officer"].key, agent=t.center, expect=3)
     t.export("--grant", t.grant, "--stream-seq", t.link["stream_seq"], agent=t.center, expect=3)
     t.export("--seq", "99999999", expect=3)
     t.export("--grant", "00" * 32, "--stream-seq", "1", expect=3)
