@@ -141,7 +141,7 @@ static uint64_t commit_due_in(const struct sequence *s)
         uint64_t age = s->mono.ns - s->dirty_since.ns, idle = s->mono.ns - s->busy_at.ns;
 
         if (!s->dirty)
-                return UINT64_MAX;
+                return s->stopping && !s->clean ? 0 : UINT64_MAX;       /* an orderly end is marked, even after a quiet spell */
         if (s->stopping || s->commit_wish == COMMIT_NOW || tail_is_long(s))
                 return 0;
         if (s->commit_wish == COMMIT_LAZY)
@@ -159,8 +159,10 @@ static void commit(struct sequence *s)
         struct store *store = s->broker->store;
         struct mono_time from = times_mono();
         struct store_room room;
-        int r = fold_save(&s->fold);
+        int r = store_is_open(store) ? 0 : store_begin(store);
 
+        if (r == 0)
+                r = fold_save(&s->fold);
         if (r == 0 && s->clean)
                 r = fold_mark_clean(&s->fold);
         FAILPOINT("state.before_commit");
@@ -291,7 +293,7 @@ static void speak(struct sequence *s)
 
 static bool is_done(const struct sequence *s)
 {
-        return s->stopping && !s->in_flight && !s->dirty && !s->group && !turnstile_peek(&s->turnstile) && (!s->handovers || s->guard.fault != CLOCK_GOOD);
+        return s->stopping && !s->in_flight && !s->dirty && s->clean && !s->group && !turnstile_peek(&s->turnstile) && (!s->handovers || s->guard.fault != CLOCK_GOOD);
 }
 
 static int open_run(struct sequence *s);

@@ -299,6 +299,24 @@ static void test_health_readiness_metrics_and_reload(void **state)
         stage_free(s);
 }
 
+/* Everything was committed long before: the mark of an orderly end is written all the same. */
+static void test_an_orderly_stop_after_a_quiet_spell_is_no_crash(void **state)
+{
+        struct stage *s = stage_new(program, "");
+        uint64_t crashes;
+
+        assert_true(stage_tell(s));
+        crashes = live_log_count(&s->live, "\"crashed_before\":true");
+        live_wait_metric(&s->live, "shuyi_state_sequence", live_metric(&s->live, "shuyi_log_sequence"));
+        live_stop(&s->live);
+        live_start(&s->live, NULL);
+        assert_int_equal(live_log_count(&s->live, "\"crashed_before\":true"), crashes);
+        live_kill(&s->live);
+        live_start(&s->live, NULL);
+        assert_int_equal(live_log_count(&s->live, "\"crashed_before\":true"), crashes + 1);
+        stage_free(s);
+}
+
 int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
@@ -310,6 +328,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_R_154_an_audit_shows_what_the_askers_role_may_see),
                 cmocka_unit_test(test_reads_show_what_the_department_may_see),
                 cmocka_unit_test(test_health_readiness_metrics_and_reload),
+                cmocka_unit_test(test_an_orderly_stop_after_a_quiet_spell_is_no_crash),
         };
 
         if (argc < 2)

@@ -229,6 +229,21 @@ static bool read_ready(struct live *l)
         return false;
 }
 
+uint64_t live_log_count(const struct live *l, const char *text)
+{
+        char path[300], line[1000];
+        uint64_t n = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/broker.log", l->dir);
+        f = fopen(path, "r");
+        while (f && fgets(line, sizeof(line), f))
+                n += strstr(line, text) != NULL;
+        if (f)
+                fclose(f);
+        return n;
+}
+
 void live_start(struct live *l, const char *failpoint)
 {
         char path[300];

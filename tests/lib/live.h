@@ -44,6 +44,7 @@ int live_fetch(struct live *l, const char *path, const char **ret_head, struct b
 int live_get(struct live *l, const char *path, char *ret_body, size_t n);
 /* Value of a metric, as `name` or `name{label="x"}`; 0 if it is not there. */
 double live_metric(struct live *l, const char *name);
+uint64_t live_log_count(const struct live *l, const char *text);        /* lines of the broker's log that hold it */
 void live_wait_metric(struct live *l, const char *name, double least);
 
 /* From the next start on the broker lives with `library` (tests/lib/shifted_clock.c), its wall clock `ms` from the machine's. */
