@@ -36,6 +36,7 @@
         X(CTX_POLICY, "shuyi/policy/v1") \
         X(CTX_CALENDAR, "shuyi/calendar/v1") \
         X(CTX_SEGMENT, "shuyi/segment/v1") \
+        X(CTX_SEGMENT_RECORD, "shuyi/segment-record/v1") \
         X(CTX_SECRECY, "shuyi/secrecy-review/v1") \
         X(CTX_FINGERPRINT, "shuyi/fingerprint/v1") \
         X(CTX_STORAGE, "shuyi/storage/v1") \

@@ -1,7 +1,7 @@
 /* segment: the files of the log, whose sync is what an acknowledgement stands on.
  *
  * A file is preallocated and begins with one 4,096-byte block (magic, version, file number, first seq, epoch, size,
- * domain, check).  Then records: u32 length, u8 type, 16-byte BLAKE2b keyed by (epoch, seq) over type, length and
+ * domain, check).  Then records: u32 length, u8 type, 16-byte Poly1305 keyed by (epoch, seq) over type, length and
  * payload, payload, zeros to 8; integers little-endian.  Old bytes of a recycled file never pass, as
  * their seq is another one.  A group (entries, then one HEAD) never spans two files.
  *
