@@ -2,6 +2,7 @@
 import http.client, json, os, pathlib, signal, socket, subprocess, time
 
 BUSY_WAIT = 0.05
+DOMAIN = "442000"
 
 
 class Failed(Exception):
@@ -29,12 +30,12 @@ def free_port():
 class Process:
     """A program that can be killed and started again with the same arguments; its log goes to a file."""
 
-    def __init__(self, name, arguments, log):
-        self.name, self.arguments, self.log, self.process = name, [str(a) for a in arguments], log, None
+    def __init__(self, name, arguments, log, env=None):
+        self.name, self.arguments, self.log, self.env, self.process = name, [str(a) for a in arguments], log, env, None
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         return self
 
     def alive(self):
@@ -108,6 +109,38 @@ class Agent(Process):
         return self.status()["agent"]
 
 
+class Witness(Process):
+    """A body of its own that looks at every head of the log: neither the center nor a department runs it."""
+
+    def __init__(self, city, name):
+        self.city, self.dir, self.port = city, city.dir / name, free_port()
+        self.full_name, self.url = f"{name}.{DOMAIN}.example", f"http://127.0.0.1:{self.port}/add-checkpoint"
+        self.vkey = city.shuyi("witness", "init", "--dir", self.dir, "--name", self.full_name)["vkey"]
+        super().__init__(name, [], city.dir / f"{name}.log")
+
+    def serve(self, anchor):
+        self.arguments = [str(a) for a in (self.city.bin("agent/cli/shuyi"), "witness", "serve", "--dir", self.dir,
+                                           "--listen", f"tcp://127.0.0.1:{self.port}", "--anchor", anchor)]
+        self.start()
+        wait_for(f"the witness {self.name} to serve (see {self.log})", self.up)
+        return self
+
+    def up(self):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def size(self):
+        """Of the head that it cosigned last, out of its state."""
+        for line in (self.dir / "state").read_text().splitlines():
+            if line.startswith("log "):
+                return int(line.split(" ")[2])
+        return 0
+
+
 class Person:
     """Somebody with a key file of their own."""
 
@@ -145,13 +178,16 @@ class City:
         self.processes.append(process)
         return process
 
-    def run(self, arguments, agent=None):
-        """Runs a program of ours: (exit code, stdout, stderr)."""
+    def environment(self, agent=None):
         env = {**os.environ, "SHUYI_PASSPHRASE_FILE": str(self.passphrase), "SHUYI_DEMO_KEYS": "1",
                "SHUYI_BROKER": str(self.bin("broker/shuyi-broker"))}
         if agent:
             env["SHUYI_AGENT"] = str(agent.socket)
-        done = subprocess.run([str(a) for a in arguments], env=env, capture_output=True, text=True, timeout=300)
+        return env
+
+    def run(self, arguments, agent=None):
+        """Runs a program of ours: (exit code, stdout, stderr)."""
+        done = subprocess.run([str(a) for a in arguments], env=self.environment(agent), capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout, done.stderr
 
     def shuyi(self, *arguments, agent=None, expect=(0,)):

@@ -4,10 +4,9 @@ The story tells it step by step; tests and benchmarks begin where it ends."""
 import json, pathlib
 
 import entries
-from city import Agent, Failed, Person, wait_for
+from city import DOMAIN, Agent, Failed, Person, Witness, wait_for
 
 AUTHORITY, CIVIL, HEALTH = "11442000MX00000197", "11442000MX00000272", "11442000MX0000035W"
-DOMAIN = "442000"
 PURPOSE = "公共卫生服务网格划分"
 DEPLOY = pathlib.Path(__file__).parents[1]
 
@@ -50,6 +49,17 @@ class Foundation:
     def start(self, agent):
         agent.start()
         wait_for(f"the agent {agent.name} to be linked (see {agent.log})", agent.linked)
+
+    def appoint_witnesses(self, names, quorum):
+        """Bodies that watch the log: their keys go into the anchor that make_genesis() makes."""
+        self.witnesses = [self.city.add(Witness(self.city, name)) for name in names]
+        self.anchor_more = {"witnesses": [w.vkey for w in self.witnesses], "witness_quorum": quorum}
+
+    def serve_witnesses(self):
+        """They begin to serve; the lines of broker.yaml that name them."""
+        for w in self.witnesses:
+            w.serve(self.anchor)
+        return "witnesses:\n" + "".join(f"  - name: {w.full_name}\n    url: {w.url}\n" for w in self.witnesses)
 
     def make_genesis(self):
         """Root, broker and log keys, the authority's first officers and agent; what the broker starts from."""

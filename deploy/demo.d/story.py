@@ -4,11 +4,13 @@ Everything said here is checked; the first thing that does not hold ends the sto
 import argparse, base64, collections, json, pathlib, shutil, sys, tempfile, threading, time, traceback
 
 import entries
-from city import Agent, City, Failed, wait_for
+from city import Agent, City, Failed, Process, wait_for
 from data import ITEMS, Source, divisions
 from foundation import AUTHORITY, HEALTH, PURPOSE, Foundation
 
 BATCH = 100
+QUORUM = 2
+PROVEN = ("included", "witnessed", "signed", "authorised", "status proven", "delivered")
 
 refusals = []
 
@@ -46,9 +48,12 @@ class Story(Foundation):
 
     def genesis(self):
         step(1, "Genesis: root, anchor, first officers; then the departments and their staff")
+        self.appoint_witnesses(("archive", "audit", "court"), QUORUM)
         self.make_genesis()
-        self.start_center()
+        self.start_center(self.serve_witnesses())
         check("the broker took the genesis as its first entries; it and the authority's agent run", True)
+        check(f"{len(self.witnesses)} witnesses, programs of the archive, the audit office and the court, look at every head of its log: "
+              f"the anchor asks for {QUORUM} of them", True)
         self.publish_policy()
         check("profile zs and the holiday calendar are published, each signed by SEC_ADMIN and DATA_OPERATOR", True)
         self.departments()
@@ -98,6 +103,14 @@ class Story(Foundation):
         for grant in (self.grant_open, self.grant_b, self.grant_part):
             self.wait_live(grant)
         check("all three subscriptions are LIVE before any data flows", True)
+        self.keep_head()
+
+    def keep_head(self):
+        """卫生健康局 keeps a head of the log, as anybody may: step 7 asks whether the log still goes on from it."""
+        self.kept = self.city.dir / "kept.head"
+        code, note, err = self.city.run([self.city.bin("agent/cli/shuyi"), "log", "head", "--anchor", self.anchor], self.health)
+        check(f"卫生健康局 keeps a head of the log, signed and witnessed{'' if code == 0 else ': ' + err}", code == 0)
+        self.kept.write_text(note)
 
     # ---- 4 and 5 ----
 
@@ -170,7 +183,9 @@ class Story(Foundation):
         self.feed_done = threading.Event()
         thread = threading.Thread(target=self.feed, args=(self.source,), daemon=True)
         thread.start()
-        step(5, "On the way broker, consumer's agent and provider's agent are killed")
+        step(5, "On the way a witness, the broker, the consumer's agent and the provider's are killed")
+        self.witnesses[-1].kill()
+        check(f"the {self.witnesses[-1].name}'s witness is killed with SIGKILL and stays away: the quorum of the others is enough", True)
         rows = len(divisions()) + self.changes
         total = 2 * rows
         self.crash(self.city.broker, total // 10, rows // 4)
@@ -184,6 +199,7 @@ class Story(Foundation):
             raise self.feed_fault
         wait_for(f"all {total} records at the consumer", lambda: self.received() >= total, 300)
         self.compare(total)
+        self.witnesses[-1].start()
 
     def compare(self, total):
         """Every line of the sink: in order, none twice, none missing; and the rows that they make equal the source."""
@@ -226,6 +242,7 @@ class Story(Foundation):
               sum(r["record_count"] for r in mine) == self.total)
         self.acquisitions = len(rows)
         self.compare_copies(rows)
+        self.follow()
         self.city.broker.stop()
         code, out, err = self.city.run([self.city.bin("agent/cli/shuyi"), "log", "check", self.city.broker_config])
         check(f"shuyi log check derives every hash, signature and outcome again{'' if code == 0 else ': ' + out + err}", code == 0)
@@ -234,6 +251,14 @@ class Story(Foundation):
         self.city.broker.start()
         wait_for("the broker to be ready again", self.city.ready)
         wait_for("the agents to be linked again", lambda: self.center.linked() and self.civil.linked() and self.health.linked())
+
+    def follow(self):
+        """The auditor's own copy of the log without data bodies: it goes on over the restart of the center."""
+        self.copy = self.city.dir / "mirror"
+        arguments = ("audit", "mirror", self.copy, "--key", self.people["auditor"].key, "--anchor", self.anchor, "--follow", "--allow-volatile", "--json")
+        self.mirror = self.city.add(Process("mirror", [self.city.bin("agent/cli/shuyi"), *arguments], self.city.dir / "mirror.log",
+                                            self.city.environment(self.center)))
+        self.mirror.start()
 
     def compare_copies(self, rows):
         """The consumer's own record of each use says what the center's log says (R-153)."""
@@ -261,6 +286,76 @@ class Story(Foundation):
 
     # ---- 7 ----
 
+    def evidence(self):
+        step(7, "Evidence: for somebody who trusts neither the center nor the departments")
+        self.heads()
+        self.mirror_agrees()
+        rows = self.city.shuyi("audit", "search", "--grant", self.grant_part, "--key", self.people["auditor"].key, agent=self.center)
+        row = rows[len(rows) // 2]
+        say(f"\n   One transfer of the {len(rows)}: {row['record_count']} records of {row['resource']} to {row['user_name']}, approved by {row['approver_name']}")
+        proof = json.loads(self.command("log", "prove", row["receipt_seq"], "--anchor", self.anchor, agent=self.health))
+        check(f"the receipt of its delivery is entry {row['receipt_seq']}: {len(proof['path'])} hashes lead from it to the witnessed head",
+              proof["head"]["signed"] and proof["envelope"] and proof["head"]["cosigned"] >= QUORUM)
+        self.bundle(row)
+
+    def command(self, *arguments, agent=None, expect=0):
+        """A command as one would type it, with --json: what it prints."""
+        say("   $ shuyi " + " ".join(a.name if isinstance(a, pathlib.Path) else f"{a[:12]}..." if len(str(a)) == 64 else str(a) for a in arguments))
+        code, out, err = self.city.run([self.city.bin("agent/cli/shuyi"), *arguments, "--json"], agent)
+        if code != expect:
+            raise Failed(f"it ended with {code}: {out}{err}")
+        return out
+
+    def heads(self):
+        away, seq = self.witnesses[-1], self.city.metric("shuyi_log_synced_sequence")
+        wait_for("a witnessed head of all entries", lambda: self.city.shuyi("log", "head", agent=self.health)["size"] >= seq, 120)
+        head = json.loads(self.command("log", "head", "--anchor", self.anchor, "--since", self.kept, agent=self.health))
+        check(f"the log of {head['size']} entries goes on from the head of {head['since']} that 卫生健康局 kept; {head['cosigned']} witnesses say so, "
+              f"{head['quorum']} are asked for", head["signed"] and head["cosigned"] >= QUORUM == head["quorum"])
+        wait_for(f"the {away.name}'s witness to catch up", lambda: away.size() >= head["size"], 120)
+        check(f"the {away.name}'s witness is back: it went on from where its file says, and has cosigned {away.size()} entries", True)
+
+    def mirror_agrees(self):
+        """What the auditor's copy finds is what the center finds; then it is asked where it stands."""
+        found = self.city.shuyi("audit", "search", "--key", self.people["auditor"].key, agent=self.center)
+        wait_for("the mirror to have followed", lambda: self.mirror.alive() and self.city.shuyi("audit", "search", "--mirror", self.copy) == found)
+        self.mirror.stop()
+        text = self.mirror.log.read_text()
+        stand = json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+        check(f"the auditor's mirror, which followed meanwhile, has derived {stand['entries']} entries, {stand['signatures']} signatures and {stand['heads']} heads anew, "
+              f"without data bodies: the same {len(found)} acquisitions", self.mirror.process.returncode == 0 and "ALARM" not in text and stand["published"] > 0)
+
+    def bundle(self, row):
+        """One acquisition in a file; checked where there is nothing but that file and the anchor; then with one bit changed."""
+        desk = self.city.dir / "judge"
+        desk.mkdir()
+        shutil.copy(self.anchor, desk)
+        path, anchor = desk / "transfer.bundle", desk / self.anchor.name
+        export = ("audit", "export", "--grant", row["grant"], "--stream-seq", row["stream_seq"], "--key", self.people["auditor"].key, "--out")
+        wait_for("a published trust head behind it", lambda: "ask again" not in self.city.run([self.city.bin("agent/cli/shuyi"), *export, self.city.dir / "trial"], self.center)[2], 120)
+        made = json.loads(self.command(*export, path, agent=self.center))
+        check(f"a bundle of evidence: {made['entries']} entries, {made['bytes']} bytes of text", made["kind"] == "UPDATE")
+        report = json.loads(self.command("audit", "check", path, "--anchor", anchor))
+        for item in report["items"]:
+            say(f"     {item['item']:<14} {'yes' if item['state'] == 'OK' else 'not asked':<10} {item['meaning']}")
+        say("     What it does not prove:")
+        for item in report["not_proven"]:
+            say(f"       {item['en']}")
+        states = {i["item"]: i["state"] for i in report["items"]}
+        check("checked without network, agent or center, from the anchor alone: proven",
+              report["proven"] and not report["unwitnessed"] and all(states[i] == "OK" for i in PROVEN) and report["grant"]["grant"] == row["grant"])
+        title, *lines = path.read_text().split("\n")
+        content = bytearray(base64.b64decode("".join(lines)))
+        content[len(content) // 2] ^= 1
+        text, spoilt = base64.b64encode(content).decode(), desk / "one-bit-changed.bundle"
+        spoilt.write_text("\n".join([title, *(text[i:i + 76] for i in range(0, len(text), 76))]) + "\n")
+        report = json.loads(self.command("audit", "check", spoilt, "--anchor", anchor, expect=6))
+        broken = next(({"why": f"{i['item']}: {i.get('reason', i['state'])}"} for i in report.get("items", []) if i["state"] not in ("OK", "DOES_NOT_APPLY")), {})
+        refused(f"a bundle in which one bit was changed ({report.get('wrong') or broken['why']})", {"refusal": "" if report["proven"] else "NOT PROVEN"}, "NOT PROVEN",
+                "exit status 6")
+
+    # ---- 5, 8 ----
+
     def revoke_in_stream(self):
         """The second agent of 卫生健康局 is revoked while its stream flows: nothing more reaches it."""
         wait_for("the second agent to have received something", lambda: self.received(self.health_b) > 0)
@@ -276,7 +371,7 @@ class Story(Foundation):
 
     def not_allowed(self):
         city, people = self.city, self.people
-        step(7, "What is not allowed is tried")
+        step(8, "What is not allowed is tried")
         status, answer = self.health.call("POST", f"/v1/resources/{self.open_resource}/records", {"records": [{"op": "DELETE", "changed_at": "2026-01-01T00:00:00.000Z", "values": {"code": "44"}}]})
         refused("an update for a resource that is not the sender's", answer if status >= 400 else {}, "E_ROLE", "ZS 6")
         refused("a direct get of a conditional item", self.get(self.conditional_resource, self.health, expect=(3,)), "G_TYPE", "ZS 22: R-073")
@@ -323,8 +418,10 @@ class Story(Foundation):
         self.agent_b_id = self.health_b.agent_id()
         self.flow()
         self.audit()
+        self.evidence()
         self.not_allowed()
-        say(f"\n{self.total} records sent, {self.total} received, {self.equal} rows equal; {self.acquisitions} acquisitions recorded; {len(refusals)} refusals as expected")
+        say(f"\n{self.total} records sent, {self.total} received, {self.equal} rows equal; {self.acquisitions} acquisitions recorded; "
+            f"{len(self.witnesses)} witnesses, a mirror and a bundle agree; {len(refusals)} refusals as expected")
 
 
 def main():

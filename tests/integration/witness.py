@@ -6,48 +6,21 @@ import http.client, pathlib, re, shutil, sys, tempfile
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
 import tap
-from city import City, Process, free_port, wait_for
-from foundation import DOMAIN, Foundation
+from city import City, wait_for
+from foundation import Foundation
 
 BUILD = pathlib.Path(sys.argv[1]).resolve().parents[2]
 QUORUM = 2
 
 
-class Witness(Process):
-    def __init__(self, city, name):
-        self.city, self.dir, self.port = city, city.dir / name, free_port()
-        self.full_name, self.url = f"{name}.{DOMAIN}.example", f"http://127.0.0.1:{self.port}/add-checkpoint"
-        self.vkey = city.shuyi("witness", "init", "--dir", self.dir, "--name", self.full_name)["vkey"]
-        super().__init__(name, [], city.dir / f"{name}.log")
-
-    def serve(self, anchor):
-        self.arguments = [str(a) for a in (self.city.bin("agent/cli/shuyi"), "witness", "serve", "--dir", self.dir,
-                                           "--listen", f"tcp://127.0.0.1:{self.port}", "--anchor", anchor)]
-        return self.start()
-
-    def up(self):
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def ask(self, body, path="/add-checkpoint"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("POST", path, body.encode() if isinstance(body, str) else body)
-            answer = connection.getresponse()
-            return answer.status, answer.getheader("Content-Type"), answer.read().decode()
-        finally:
-            connection.close()
-
-    def size(self):
-        """Of the head that it cosigned last, out of its state."""
-        for line in (self.dir / "state").read_text().splitlines():
-            if line.startswith("log "):
-                return int(line.split(" ")[2])
-        return 0
+def ask(w, body, path="/add-checkpoint"):
+    connection = http.client.HTTPConnection("127.0.0.1", w.port, timeout=10)
+    try:
+        connection.request("POST", path, body.encode() if isinstance(body, str) else body)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read().decode()
+    finally:
+        connection.close()
 
 
 class Watched(Foundation):
@@ -55,13 +28,9 @@ class Watched(Foundation):
 
     def __init__(self):
         super().__init__(City(BUILD, tempfile.mkdtemp(prefix="shuyi-witness-")))
-        self.witnesses = [Witness(self.city, name) for name in ("archive", "audit", "court")]
-        self.anchor_more = {"witnesses": [w.vkey for w in self.witnesses], "witness_quorum": QUORUM}
+        self.appoint_witnesses(("archive", "audit", "court"), QUORUM)
         self.make_genesis()
-        for w in self.witnesses:
-            self.city.add(w.serve(self.anchor))
-            wait_for(f"{w.name} to serve", w.up)
-        self.start_center("witnesses:\n" + "".join(f"  - name: {w.full_name}\n    url: {w.url}\n" for w in self.witnesses))
+        self.start_center(self.serve_witnesses())
 
     def checkpoint(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.city.http_port, timeout=10)
@@ -146,11 +115,11 @@ def test_hostile_bodies_get_their_codes(t):
     for body, status in ((b"", 400), (b"old", 400), (b"\xff" * 100, 400), (b"old 1\n\n" + b"a" * 10000 + b"\n", 400), (f"old 0\n\n{note}".encode(), 409),
                          (f"old {2**64}\n\n{note}".encode(), 400), (f"old {size}\n\n{note.replace(t.origin, 'other.example')}".encode(), 404),
                          (f"old {size}\n\n{note.split('—')[0]}".encode(), 403), (b"old 1\n" + b"A" * 43 + b"=\n" * 64 + note.encode(), 400)):
-        got = w.ask(body)
+        got = ask(w, body)
         tap.equal(got[0], status, (body[:80], got))
-    tap.equal(w.ask(f"old 0\n\n{note}")[1], "text/x.tlog.size")
-    tap.equal(w.ask(b"x" * 100000)[0], 413)
-    tap.equal(w.ask(note, "/elsewhere")[0], 404)
+    tap.equal(ask(w, f"old 0\n\n{note}")[1], "text/x.tlog.size")
+    tap.equal(ask(w, b"x" * 100000)[0], 413)
+    tap.equal(ask(w, note, "/elsewhere")[0], 404)
     tap.equal(w.up(), True)
 
 
