@@ -1,6 +1,5 @@
 /* rebuild: see the header. */
 #include "broker/rebuild.h"
-#include "broker/peek.h"
 #include "broker/recover.h"
 #include "common/base.h"
 #include "common/macro.h"
@@ -13,44 +12,13 @@
 
 #define ENTRIES_A_COMMIT 65536
 
-/* ---- what lies beside the state ---- */
+/* ---- where the entries lie ---- */
 
-struct beside { struct segment_log *segments; struct arena *arena; };
-
-static bool is_noted(uint32_t number)
+static int note_place(struct store *s, const struct segment_record *rec)
 {
-        const struct kind *k = kind_find(number);
+        int r = store_index_append(s, rec->seq, rec->place);
 
-        return k && (k->class == KIND_CONTROL || k->number == KIND_TRUST_HEAD);
-}
-
-static int note_entry(struct beside *w, struct store *s, const struct segment_entry *e)
-{
-        const struct claim *claim;
-        struct fold_outcome o;
-        struct peek peek;
-        int r;
-
-        if (e->gone || !peek_envelope(e->envelope, &peek) || !is_noted(peek.kind))
-                return 0;
-        arena_reset(w->arena);
-        if (envelope_read_kept(w->arena, e->envelope, NULL, &claim) != ACCEPTED)
-                return -EBADMSG;
-        r = fold_outcome_get(s, e->seq, &o);
-        return r < 0 ? r : fold_note_claim(s, e->seq, claim, r > 0 ? o.code : ACCEPTED);
-}
-
-static int note_record(struct beside *w, struct store *s, const struct segment_record *rec)
-{
-        struct segment_entry e;
-        int r;
-
-        if (!segment_record_entry(rec->type, rec->payload, &e))
-                return -EBADMSG;
-        r = store_index_append(s, e.seq, rec->place);
-        if (r == 0)
-                r = note_entry(w, s, &e);
-        if (r == 0 && e.seq % ENTRIES_A_COMMIT == 0) {
+        if (r == 0 && rec->seq % ENTRIES_A_COMMIT == 0) {
                 r = store_commit(s);
                 if (r == 0)
                         r = store_begin(s);
@@ -58,18 +26,18 @@ static int note_record(struct beside *w, struct store *s, const struct segment_r
         return r;
 }
 
-/* Every entry up to the BASE's. */
-static int note_all(void *ctx, struct store *s, const struct base *b)
+/* Of every entry up to the BASE's: all else that is known of them lies in the BASE. */
+static int note_places(void *ctx, struct store *s, const struct base *b)
 {
-        struct beside *w = ctx;
+        struct broker *broker = ctx;
         struct segment_cursor *c;
         struct segment_record rec;
-        int r = segment_cursor_open(w->segments, (struct segment_place){ 0 }, 0, 0, &c);
+        int r = segment_cursor_open(broker->segments, (struct segment_place){ 0 }, 0, 0, &c);
 
         if (r < 0)
                 return r;
         while ((r = segment_cursor_next(c, &rec)) > 0 && rec.seq <= b->seq) {
-                r = rec.type == SEGMENT_HEAD ? 0 : note_record(w, s, &rec);
+                r = rec.type == SEGMENT_HEAD ? 0 : note_place(s, &rec);
                 if (r < 0)
                         break;
         }
@@ -88,7 +56,7 @@ static const char *path_of(struct broker *b, uint64_t seq, char ret[4200])
         return ret;
 }
 
-static int load_one(struct broker *b, uint64_t seq, struct beside *w, struct fold *ret)
+static int load_one(struct broker *b, uint64_t seq, struct fold *ret)
 {
         struct base *base = calloc(1, sizeof(*base));
         char path[4200];
@@ -97,7 +65,7 @@ static int load_one(struct broker *b, uint64_t seq, struct beside *w, struct fol
 
         if (r < 0)
                 return r;
-        wrong = base_load(path_of(b, seq, path), b->store, b->origin, b->log_keys.sign_key, note_all, w, ret, base, &r);
+        wrong = base_load(path_of(b, seq, path), b->store, b->origin, b->log_keys.sign_key, note_places, b, ret, base, &r);
         if (wrong)
                 log_event(LOG_ERR, "base.not_loaded", log_str("file", path), log_str("reason", wrong));
         else
@@ -108,16 +76,14 @@ static int load_one(struct broker *b, uint64_t seq, struct beside *w, struct fol
 
 int rebuild_from_base(struct broker *b, struct fold *ret)
 {
-        _cleanup_(arena_freep) struct arena *a = arena_new(8u << 20);
-        struct beside w = { b->segments, a };
         uint64_t list[BASE_KEPT_MAX];
         char dir[4096];
-        int n = a ? base_list(recover_dir(b, "base", dir), true, list) : -ENOMEM, r = -ENOENT;
+        int n = base_list(recover_dir(b, "base", dir), true, list), r = -ENOENT;
 
         if (n < 0)
                 return n;
         for (int i = n - 1; i >= 0; i--) {
-                r = load_one(b, list[i], &w, ret);
+                r = load_one(b, list[i], ret);
                 if (r != -EBADMSG)
                         break;
         }

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define MAGIC "SHUYIBAS"
-#define VERSION 1
+#define VERSION 2
 #define CHUNK_BYTES (256u << 10)                /* a row never spans two chunks, so one may be longer */
 #define CHUNK_MAX (8u << 20)
 #define CHECK_BYTES 16
@@ -25,7 +25,10 @@
 #define ROW_OVERHEAD 7                          /* u8 section, u16 key length, u32 value length */
 #define ROWS_A_COMMIT 65536
 
-enum section { SECTION_STATE = 1, SECTION_OUTCOMES = 2 };
+/* What is in a file, in this order; of each the database that it is of. */
+enum section { SECTION_STATE = 1, SECTION_OUTCOMES, SECTION_DIGESTS, SECTION_HEADS, SECTION_END };
+static const unsigned databases[SECTION_END] = { [SECTION_STATE] = STORE_STATE, [SECTION_OUTCOMES] = STORE_OUTCOMES, [SECTION_DIGESTS] = STORE_DIGESTS,
+                                                 [SECTION_HEADS] = STORE_HEADS };
 
 /* ---- names ---- */
 
@@ -116,7 +119,8 @@ static size_t header_encode(const struct header *h, uint8_t ret[BASE_HEADER_BYTE
         put_be64(p + 36, h->b.accepted_at.ms);
         put_be64(p + 44, h->b.rows);
         put_be64(p + 52, h->b.outcomes);
-        p += 60;
+        put_be64(p + 60, h->b.found);
+        p += 68;
         memcpy(p, h->b.state.b, DIGEST_BYTES);
         memcpy(p + 32, h->b.effects_chain.b, DIGEST_BYTES);
         memcpy(p + 64, h->content.b, DIGEST_BYTES);
@@ -134,13 +138,13 @@ static size_t header_encode(const struct header *h, uint8_t ret[BASE_HEADER_BYTE
 /* The length of what is signed; 0: it is not a header. */
 static size_t header_decode(const uint8_t b[BASE_HEADER_BYTES], struct header *ret)
 {
-        const uint8_t *p = b + 60;
+        const uint8_t *p = b + 68;
         uint32_t peaks = get_be32(p + 96), note_n = get_be32(p + 100);
 
         if (memcmp(b, MAGIC, 8) != 0 || get_be32(b + 8) != VERSION || b[19] != 0 || peaks > MERKLE_DEPTH_MAX || note_n >= sizeof(ret->b.note))
                 return 0;
         *ret = (struct header){ .b = { .epoch = get_be64(b + 20), .seq = get_be64(b + 28), .accepted_at = { get_be64(b + 36) },
-                                       .rows = get_be64(b + 44), .outcomes = get_be64(b + 52) } };
+                                       .rows = get_be64(b + 44), .outcomes = get_be64(b + 52), .found = get_be64(b + 60) } };
         memcpy(ret->b.domain, b + 12, 8);
         memcpy(ret->b.state.b, p, DIGEST_BYTES);
         memcpy(ret->b.effects_chain.b, p + 32, DIGEST_BYTES);
@@ -258,19 +262,19 @@ static int put_row(struct writer *w, enum section section, struct bytes key, str
         return 0;
 }
 
-static int put_rows(struct writer *w, struct store_snapshot *p, unsigned db, enum section section, uint64_t *ret_rows)
+/* Adds to *rows. */
+static int put_rows(struct writer *w, struct store_snapshot *p, enum section section, uint64_t *rows)
 {
         uint8_t from[STORE_KEY_MAX + 1] = { 0 };
         size_t from_n = 0;
         struct bytes key, value;
         int r;
 
-        *ret_rows = 0;
-        while ((r = store_snapshot_next(p, db, (struct bytes){ 0 }, bytes_of(from, from_n), &key, &value)) > 0) {
+        while ((r = store_snapshot_next(p, databases[section], (struct bytes){ 0 }, bytes_of(from, from_n), &key, &value)) > 0) {
                 r = put_row(w, section, key, value);
                 if (r < 0)
                         return r;
-                (*ret_rows)++;
+                (*rows)++;
                 memcpy(from, key.p, key.n);
                 from[key.n] = 0;
                 from_n = key.n + 1;
@@ -302,6 +306,7 @@ static int read_meta(struct store_snapshot *p, struct base *ret)
 static int write_rows(struct writer *w, struct store *s, struct base *ret, struct segment_place *ret_place)
 {
         _cleanup_(store_snapshot_closep) struct store_snapshot *p = NULL;
+        uint64_t *const counts[SECTION_END] = { NULL, &ret->rows, &ret->outcomes, &ret->found, &ret->found };
         int r = store_snapshot_open(s, &p);
 
         if (r == 0)
@@ -310,10 +315,8 @@ static int write_rows(struct writer *w, struct store *s, struct base *ret, struc
                 r = store_snapshot_index_find(p, ret->seq, ret_place);
                 r = r == 0 ? -EBADMSG : r < 0 ? r : 0;
         }
-        if (r == 0)
-                r = put_rows(w, p, STORE_STATE, SECTION_STATE, &ret->rows);
-        if (r == 0)
-                r = put_rows(w, p, STORE_OUTCOMES, SECTION_OUTCOMES, &ret->outcomes);
+        for (unsigned i = SECTION_STATE; i < SECTION_END && r == 0; i++)
+                r = put_rows(w, p, i, counts[i]);
         if (r == 0 && w->n > CHUNK_OVERHEAD)
                 r = flush_chunk(w);
         return r < 0 ? r : flush_chunk(w);      /* an empty one ends it */
@@ -347,7 +350,8 @@ struct scan {
         FILE *f;
         uint8_t *p;
         size_t room;
-        uint64_t chunk, rows, outcomes;
+        uint64_t chunk, rows, outcomes, found;
+        enum section section;                   /* of the last row */
         struct digest state;
         crypto_generichash_state content;
         struct store *store;                    /* NULL: only digests */
@@ -406,8 +410,7 @@ static int keep_row(struct scan *s, enum section section, struct bytes key, stru
 
         if (section == SECTION_STATE && bytes_equal(key, bytes_of(&meta_key, 1)))
                 return hold_meta(s, value);
-        r = store_append(s->store, section == SECTION_STATE ? STORE_STATE : STORE_OUTCOMES, key, value);
-
+        r = store_append(s->store, databases[section], key, value);
         if (r < 0 || ++s->pending < ROWS_A_COMMIT)
                 return r == -EEXIST ? -EBADMSG : r;
         s->pending = 0;
@@ -417,13 +420,16 @@ static int keep_row(struct scan *s, enum section section, struct bytes key, stru
 
 static int take_row(struct scan *s, enum section section, struct bytes key, struct bytes value)
 {
-        if ((section != SECTION_STATE && section != SECTION_OUTCOMES) || (section == SECTION_STATE && s->outcomes > 0))
+        if (section < SECTION_STATE || section >= SECTION_END || section < s->section)
                 return -EBADMSG;
+        s->section = section;
         if (section == SECTION_STATE) {
                 s->state = fold_row_digest(&s->state, key, value);
                 s->rows++;
-        } else {
+        } else if (section == SECTION_OUTCOMES) {
                 s->outcomes++;
+        } else {
+                s->found++;
         }
         return s->store ? keep_row(s, section, key, value) : 0;
 }
@@ -466,6 +472,11 @@ static int scan_rows(struct scan *s, const _Atomic bool *stop, struct digest *re
         return r;
 }
 
+static bool same_counts(const struct scan *s, const struct header *h)
+{
+        return s->rows == h->b.rows && s->outcomes == h->b.outcomes && s->found == h->b.found;
+}
+
 /* ---- writing one ---- */
 
 /* Digests of what was written, with no snapshot open any more. */
@@ -477,7 +488,7 @@ static int digest_file(const char *path, struct header *h, const _Atomic bool *s
         if (!s.f)
                 return -errno;
         r = fseek(s.f, BASE_HEADER_BYTES, SEEK_SET) < 0 ? -errno : scan_rows(&s, stop, &h->content);
-        if (r == 0 && (s.rows != h->b.rows || s.outcomes != h->b.outcomes))
+        if (r == 0 && !same_counts(&s, h))
                 r = -EBADMSG;
         h->b.state = s.state;
         free(s.p);
@@ -625,7 +636,7 @@ const char *base_peek(const char *path, const char *origin, const uint8_t key[32
 /* What the rows gave is what the header says. */
 static const char *agree(const struct scan *s, const struct header *h, const struct digest *content)
 {
-        if (s->rows != h->b.rows || s->outcomes != h->b.outcomes)
+        if (!same_counts(s, h))
                 return "rows are missing";
         if (!digest_equal(content, &h->content))
                 return "the chunks are not those that were signed";

@@ -1,8 +1,9 @@
 /* base: an image of the state at one seq, signed with the tree of that size, so that a replay may begin there.  DESIGN 2.
  *
  * One file, "BASE-" and the seq in 16 hexadecimal digits: a header of 16 KiB (what it is, the HEAD of that size, the log
- * key's signature over all of it), then chunks of rows, each with a check: the whole state in key order, then what was made
- * of each entry (outcomes; no part of the state's digest, but what receipts and proofs of older entries are answered from).
+ * key's signature over all of it), then chunks of rows, each with a check: the whole state in key order, then the other databases
+ * that fold keeps, which are no part of the state's digest, but what older entries are answered from: outcomes (receipts and
+ * proofs), header digests and trust heads (where entries are found), which no log gives any more once inputs are gone.
  * Written beside ("BASE-….new") and renamed when it is synced: a BASE that has its name is whole.  PROTOCOL.md 14.
  *
  * Writing holds one snapshot while the rows are copied out, without hashing them, and lets go before it reads them again
@@ -21,7 +22,7 @@ struct base {
         struct wall_time accepted_at;
         struct merkle_frontier frontier;        /* of `seq` leaves */
         struct digest effects_chain, state;     /* state: fold_state_digest */
-        uint64_t rows, outcomes, bytes;         /* bytes: of the file */
+        uint64_t rows, outcomes, found, bytes;  /* found: header digests and trust heads; bytes: of the file */
         char note[8200];                        /* the HEAD of that size */
 };
 

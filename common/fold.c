@@ -268,7 +268,7 @@ static int write_head(struct store *s, uint64_t seq, const struct claim *claim)
         return store_put(s, STORE_HEADS, bytes_of(key, 8), bytes_of(value, 8));
 }
 
-int fold_note_claim(struct store *s, uint64_t seq, const struct claim *claim, enum refusal code)
+static int note_claim(struct store *s, uint64_t seq, const struct claim *claim, enum refusal code)
 {
         struct bytes known;
         uint8_t key[8];
@@ -294,7 +294,7 @@ static int write_about(struct fold *f, const struct entry *entry, const struct o
 
         put_be64(key, entry->seq);
         r = store_append(f->store, STORE_OUTCOMES, bytes_of(key, 8), bytes_of(value, outcome_encode(o, leaf, entry->accepted_at, value)));
-        return r < 0 ? r : fold_note_claim(f->store, entry->seq, entry->claim, o->code);
+        return r < 0 ? r : note_claim(f->store, entry->seq, entry->claim, o->code);
 }
 
 static void note_wakes(struct fold *f, const struct outcome *o)

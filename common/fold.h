@@ -57,8 +57,6 @@ int fold_leaves_read(struct store_snapshot *p, uint64_t first_seq, unsigned n, s
 int fold_tree_read(struct store_snapshot *p, struct merkle_frontier *ret);
 /* The TRUST_HEAD with the highest seq below `seq`.  1 with both (ret_trust_seq may be NULL), 0, or a fault. */
 int fold_head_read(struct store_snapshot *p, uint64_t seq, uint64_t *ret_seq, uint64_t *ret_trust_seq);
-/* Notes where an entry is found by its header digest or as a trust head, as a step does. */
-int fold_note_claim(struct store *s, uint64_t seq, const struct claim *claim, enum refusal code);
 int fold_digest_read(struct store_snapshot *p, struct bytes header_digest, uint64_t *ret_seq);
 
 /* Over all rows of the state, in order: equal states, equal digests. */

@@ -28,11 +28,12 @@ static void write_header(FILE *f, struct script *s)
 {
         uint8_t header[BASE_HEADER_BYTES] = "SHUYIBAS";
 
-        put_be32(header + 8, 1);
+        put_be32(header + 8, 2);
         memcpy(header + 12, "442000", 6);
         put_be64(header + 20, 1);
         put_be64(header + 44, script_u8(s));    /* rows, */
-        put_be64(header + 52, script_u8(s));    /* outcomes */
+        put_be64(header + 52, script_u8(s));    /* outcomes, */
+        put_be64(header + 60, script_u8(s));    /* header digests and trust heads */
         REQUIRE(fwrite(header, 1, sizeof(header), f) == sizeof(header));
 }
 
