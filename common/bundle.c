@@ -199,6 +199,8 @@ static int check(struct bundle_walk *w, const struct bundle_options *options)
         r->quorum = w->anchor->witness_quorum;
         r->demo = w->anchor->demo;
         r->user = r->approver = "";
+        if (w->update)
+                r->content = w->update->claim->body.n == w->update->claim->body_bytes ? BUNDLE_CONTENT_SEALED : BUNDLE_CONTENT_GONE;
         for (size_t i = 0; i < ELEMENTS(stages) && (i == 0 || !options->brief || r->proven); i++) {
                 stages[i](w);
                 if (options->unwitnessed)

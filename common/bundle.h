@@ -40,6 +40,8 @@ enum bundle_item { BUNDLE_ITEMS(BUNDLE_ITEM_ENUMERATOR) BUNDLE_ITEM_COUNT };
 #define BUNDLE_FAULT_ENUMERATOR(constant, word) constant,
 enum bundle_fault { BUNDLE_FAULTS(BUNDLE_FAULT_ENUMERATOR) BUNDLE_FAULT_COUNT };
 
+/* The sealed records of a transfer; they are bound by digest, so that it is proven without them, too. */
+enum bundle_content { BUNDLE_NO_CONTENT, BUNDLE_CONTENT_SEALED, BUNDLE_CONTENT_GONE };
 enum bundle_state { BUNDLE_OK, BUNDLE_FAILED, BUNDLE_NOT_IN_BUNDLE, BUNDLE_DOES_NOT_APPLY };
 
 /* An item's answer: the first thing that is wrong with it. */
@@ -72,6 +74,7 @@ struct bundle_report {
         struct bundle_step *steps;              /* of them the act: */
         size_t steps_n;
         const struct bundle_step *act;
+        enum bundle_content content;            /* GONE: the log gives it no more, or who made the bundle left it out */
         /* what was derived, NULL where it was not */
         const Shuyi__V1__GrantRow *grant;
         const struct bundle_step *decision;     /* GET, CONSENT or CONSENT_PART */

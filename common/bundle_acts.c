@@ -386,6 +386,11 @@ static enum refusal judge_staff_return(struct bundle_walk *w, struct bundle_step
         return judge_signers(w, s, BY_SEC_ADMIN);
 }
 
+static enum refusal judge_purge(struct bundle_walk *w, struct bundle_step *s, const char **ret_detail)
+{
+        return judge_signers(w, s, BY_OPERATOR_AND_AUDITOR);
+}
+
 static enum refusal judge_system(struct bundle_walk *w, struct bundle_step *s, const char **ret_detail)
 {
         return judge_signers(w, s, BY_SYSTEM);
@@ -404,7 +409,7 @@ static const struct { uint16_t kind; judge_fn judge; } judges[] = {
         { KIND_UNFREEZE, judge_freeze }, { KIND_GET, judge_grant }, { KIND_REQ_SUBMIT, judge_request }, { KIND_CONSENT, judge_grant },
         { KIND_CONSENT_PART, judge_grant }, { KIND_REFUSE, judge_refuse }, { KIND_WITHDRAW, judge_withdraw }, { KIND_GRANT_SUSPEND, judge_rules },
         { KIND_GRANT_RESUME, judge_rules }, { KIND_GRANT_TERMINATE, judge_rules }, { KIND_GRANT_END, judge_rules }, { KIND_SUBSCRIBE, judge_subscribe },
-        { KIND_VIEW_EPOCH, judge_agent }, { KIND_UPDATE, judge_agent }, { KIND_DELIVERY_RECEIPT, judge_agent },
+        { KIND_PURGE, judge_purge }, { KIND_VIEW_EPOCH, judge_agent }, { KIND_UPDATE, judge_agent }, { KIND_DELIVERY_RECEIPT, judge_agent },
 };
 
 static judge_fn judge_of(const struct kind *k)

@@ -1,6 +1,7 @@
 /* retention: see the header. */
 #include "common/retention.h"
 #include "common/macro.h"
+#include "proto/stream.pb-c.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,15 +66,20 @@ struct judging {
         struct arena *arena;                    /* of the entry at hand */
 };
 
-static bool waits_for(const Shuyi__V1__SubscriptionRow *s, uint64_t stream_seq)
+enum part { BODY, INPUT };
+
+/* The inputs behind the last one that a reader gets stay with it: the proof of its delivery to others goes over them. */
+static bool waits_for(const Shuyi__V1__SubscriptionRow *s, uint64_t stream_seq, enum part part)
 {
         if (s->state != SUB_LIVE && s->state != SUB_KEY_WAIT && s->state != SUB_SNAPSHOT && s->state != SUB_STOPPED)
                 return false;
-        return s->start > 0 && stream_seq >= s->start && stream_seq > s->cursor && (s->stop == 0 || stream_seq <= s->stop);
+        if (s->start == 0 || stream_seq < s->start || stream_seq <= s->cursor)
+                return false;
+        return s->stop == 0 || (part == BODY ? stream_seq : s->cursor + 1) <= s->stop;
 }
 
 /* Is this link of a stream still to be delivered to somebody? */
-static bool is_owed(struct judging *j, const Shuyi__V1__Intent *i)
+static bool is_owed(struct judging *j, const Shuyi__V1__Intent *i, uint64_t stream_seq, enum part part)
 {
         uint8_t prefix[1 + DIGEST_BYTES] = { TABLE_STREAM_SUB }, from[1 + 2 * DIGEST_BYTES + 1] = { 0 };
         size_t from_n = sizeof(prefix);
@@ -91,7 +97,7 @@ static bool is_owed(struct judging *j, const Shuyi__V1__Intent *i)
                 memcpy(from, key.p, key.n);
                 from_n = sizeof(from);          /* a zero behind it: the next one */
                 s = FOLD_ROW(j->state, j->arena, shuyi__v1__subscription_row__descriptor, TABLE_SUBSCRIPTION, bytes_of(from + 1 + DIGEST_BYTES, DIGEST_BYTES));
-                if (s && waits_for(s, i->stream_seq))
+                if (s && waits_for(s, stream_seq, part))
                         return true;
         }
         return false;
@@ -132,6 +138,13 @@ static bool opened_nothing(struct judging *j, struct bytes request)
         return q && (q->state == REQ_REFUSED || q->state == REQ_WITHDRAWN || q->state == REQ_REFUSED_FINAL) && q->grant.len == 0;
 }
 
+static uint64_t last_of_receipt(const struct claim *c)
+{
+        const Shuyi__V1__DeliveryReceiptBody *b = (const void *)c->open_body;
+
+        return b ? b->last : 0;
+}
+
 static bool may_go(struct judging *j, const struct claim *c, const struct segment_entry *e)
 {
         if (e->code != ACCEPTED)
@@ -140,16 +153,15 @@ static bool may_go(struct judging *j, const struct claim *c, const struct segmen
         case KIND_UPDATE:
         case KIND_NO_CHANGE:
         case KIND_STREAM_HEAD:
-                return !is_owed(j, c->intent);
+                return !is_owed(j, c->intent, c->intent->stream_seq, INPUT);
+        case KIND_DELIVERY_RECEIPT:             /* what is kept for one reader stays proved for the others */
+                return !is_owed(j, c->intent, last_of_receipt(c), INPUT);
         case KIND_SUBSCRIBE:
-        case KIND_DELIVERY_RECEIPT:
         case KIND_TICK:
         case KIND_REFUSED:
         case KIND_HANDOVER:
         case KIND_OUTAGE:
                 return !is_trusted(j, e->seq);
-        case KIND_TRUST_HEAD:
-                return true;
         case KIND_REQ_SUBMIT:
                 return opened_nothing(j, bytes_digest(&c->header_digest)) && !is_trusted(j, e->seq);
         case KIND_REFUSE:
@@ -243,7 +255,7 @@ static int judge(void *ctx, struct segment_entry *e)
                 return bury(j, c, e);
         if (e->seq > j->marks.bodies_to || c->kind->number != KIND_UPDATE || c->body.n == 0)
                 return 0;
-        if (is_owed(j, c->intent)) {
+        if (is_owed(j, c->intent, c->intent->stream_seq, BODY)) {
                 j->r->owed++;
                 return 0;
         }

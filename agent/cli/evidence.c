@@ -4,6 +4,7 @@
 #include "agent/cli/file.h"
 #include "common/bundle.h"
 #include "common/bundle_make.h"
+#include "common/envelope.h"
 #include "common/macro.h"
 #include <string.h>
 
@@ -141,6 +142,13 @@ static const Shuyi__V1__BundleEntry *epoch_of(const Shuyi__V1__Bundle *b)
         return NULL;
 }
 
+static bool content_is_gone(struct cli *c, const Shuyi__V1__BundleEntry *update)
+{
+        const struct claim *claim;
+
+        return envelope_read_kept(c->arena, bytes_of(update->envelope.data, update->envelope.len), NULL, &claim) == ACCEPTED && claim->body.n < claim->body_bytes;
+}
+
 static int open_records(struct cli *c, Shuyi__V1__Bundle *b, const char *key)
 {
         const Shuyi__V1__BundleEntry *epoch = epoch_of(b);
@@ -150,6 +158,10 @@ static int open_records(struct cli *c, Shuyi__V1__Bundle *b, const char *key)
 
         if (!epoch)
                 return CLI_FAILED;
+        if (content_is_gone(c, b->entries[0])) {
+                cli_error("the sealed content of this transfer is kept no longer; without --record it is still evidence of the transfer");
+                return CLI_REFUSED;
+        }
         body = json_pack("{s:s, s:s, s:s, s:s}", "key", key, "row", client_base64(c, bytes_of(epoch->row.data, epoch->row.len)), "epoch",
                          client_base64(c, bytes_of(epoch->envelope.data, epoch->envelope.len)), "update",
                          client_base64(c, bytes_of(b->entries[0]->envelope.data, b->entries[0]->envelope.len)));

@@ -119,6 +119,8 @@ static json_t *report_json(struct cli *c, const struct bundle_report *r)
                 json_object_set_new(all, "seen_last", time_json(r->seen_last_s * 1000));
         }
         json_object_set_new(all, "act", step_json(c, r->act));
+        if (r->content)
+                json_object_set_new(all, "content", json_string(r->content == BUNDLE_CONTENT_GONE ? "GONE" : "SEALED"));
         if (r->grant && r->decision)
                 json_object_set_new(all, "grant", grant_json(c, r));
         if (r->acquired_at)
@@ -195,6 +197,8 @@ static void print_report(const struct cli *c, const json_t *all, FILE *out)
         print_step(json_object_get(all, "act"), out);
         if (*text_of(all, "acquired_at"))
                 fprintf(out, "  acquired 获取时间 %s\n", text_of(all, "acquired_at"));
+        if (strcmp(text_of(all, "content"), "GONE") == 0)
+                fputs("  content  内容    is gone: its digest and size are signed, the sealed records are not kept any more 数据内容已按期限清除，摘要留存\n", out);
         print_grant(json_object_get(all, "grant"), out);
         json_array_foreach(json_object_get(all, "records"), i, row) {
                 char *text = json_dumps(row, JSON_INDENT(2));
