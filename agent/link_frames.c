@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "agent/acts.h"
+#include "agent/leaf.h"
 #include "agent/link_internal.h"
 #include "agent/mail.h"
 #include "agent/prover.h"
@@ -72,8 +73,11 @@ static void say_hello(struct link *l)
 
 /* ---- receipts ---- */
 
-static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptRow *row, struct bytes signed_receipt)
+struct receipt_item { const Shuyi__V1__Receipt *receipt; const Shuyi__V1__ReceiptRow *row; struct bytes wire; const char **wrong; };
+
+static int settle_row(struct link *l, struct arena *a, const struct receipt_item *i)
 {
+        const Shuyi__V1__ReceiptRow *row = i->row;
         Shuyi__Agent__SealedRow *sent;
         Shuyi__Agent__OutboxRow *box;
         int r = outbox_get(store_state(l->ag->store), a, &box);
@@ -83,9 +87,11 @@ static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptR
         r = outbox_find(store_state(l->ag->store), a, row->lane, row->outbox_seq, &sent);
         if (r <= 0)
                 return r;
+        if (row->seq > 0)
+                *i->wrong = leaf_check(l->ag->self.domain, i->receipt->log_epoch, row, keep_bytes(sent->envelope));
         r = outbox_settle(l->ag, a, row->lane, sent, row->outbox_seq, row->seq > 0);
         if (r >= 0 && row->lane == 0)
-                r = acts_settled(l->ag, a, sent, row, signed_receipt);
+                r = acts_settled(l->ag, a, sent, row, i->wire);
         if (r >= 0 && row->lane == 0 && sent->kind == KIND_DELIVERY_RECEIPT && row->code == ACCEPTED)
                 r = receipts_told(l->ag, a, keep_bytes(sent->envelope));
         if (r >= 0 && row->lane == 1)
@@ -96,13 +102,9 @@ static int settle_row(struct link *l, struct arena *a, const Shuyi__V1__ReceiptR
         return r < 0 ? r : 1;
 }
 
-struct receipt_item { const Shuyi__V1__Receipt *receipt; const Shuyi__V1__ReceiptRow *row; struct bytes wire; };
-
 static int run_row(struct link *l, struct arena *a, const void *item)
 {
-        const struct receipt_item *i = item;
-
-        return settle_row(l, a, i->row, i->wire);
+        return settle_row(l, a, item);
 }
 
 static int run_hold(struct link *l, struct arena *a, const void *item)
@@ -116,8 +118,10 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
 {
         const Shuyi__V1__Receipt *receipt;
         const char *why = receipt_check(l->frames, s, l->ag->self.log_key, l->ag->self.domain, &l->ag->self.agent, &receipt);
-        struct receipt_item item = { .wire = message_pack(l->frames, &s->base) };
+        const char *wrong = NULL, *first_wrong = NULL;
+        struct receipt_item item = { .wire = message_pack(l->frames, &s->base), .wrong = &wrong };
         unsigned entries = 0;
+        uint64_t wrong_seq = 0;
 
         if (why) {
                 metrics_inc(l->ag->block, M_CENTER_BAD, 0);
@@ -130,6 +134,7 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
         item.receipt = receipt;
         for (size_t i = 0; i < receipt->n_rows && l->settled_n < LINK_SETTLED_MAX; i++) {
                 item.row = receipt->rows[i];
+                wrong = NULL;
                 if (item.row->lane >= SESSION_LANES || link_item(l, run_row, &item) <= 0)
                         continue;
                 if (item.row->seq > l->seen_seq)
@@ -138,9 +143,15 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
                 l->settled[l->settled_n++].number = item.row->outbox_seq;
                 l->work++;
                 entries += item.row->seq > 0;
+                if (wrong && !first_wrong) {
+                        first_wrong = wrong;
+                        wrong_seq = item.row->seq;
+                }
         }
         if (entries && link_item(l, run_hold, &item) < 0)
                 log_event(LOG_ERR, "link.receipt_not_held", log_u64("rows", entries));
+        if (first_wrong)
+                prover_receipt_wrong(l->prover, wrong_seq, first_wrong);
 }
 
 /* ---- parcels ---- */

@@ -78,6 +78,11 @@ void prover_tell_receipt(struct prover *p, enum alarm_kind kind, uint64_t seq, c
                 log_event(LOG_ERR, "alarm.not_kept", log_str("kind", alarm_name(kind)), log_u64("about", seq), log_errno("fault", r));
 }
 
+void prover_receipt_wrong(struct prover *p, uint64_t seq, const char *why)
+{
+        prover_tell_receipt(p, ALARM_RECEIPT_WRONG, seq, why);
+}
+
 /* Did somebody really sign that he has seen it? */
 static bool signed_by_anybody(struct prover *p, struct bytes envelope)
 {

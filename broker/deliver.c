@@ -45,8 +45,10 @@ static void take_row(Shuyi__V1__Receipt *receipt, Shuyi__V1__ReceiptRow *row, st
         row->seq = t->seq;
         row->accepted_at = t->seq > 0 ? t->accepted_at.ms : 0;
         row->code = t->code;
-        if (t->seq > 0)
+        if (t->seq > 0) {
                 row->leaf_hash = (ProtobufCBinaryData){ DIGEST_BYTES, t->leaf.b };
+                row->effects_digest = (ProtobufCBinaryData){ DIGEST_BYTES, t->outcome.effects_digest.b };
+        }
         row->detail = (char *)(t->detail ? t->detail : "");
         receipt->rows[receipt->n_rows++] = row;
 }

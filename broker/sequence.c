@@ -40,6 +40,7 @@ static bool answer_again(struct sequence *s, struct ticket *t)
         t->code = o.code;
         t->accepted_at = o.accepted_at;
         t->leaf = o.leaf;
+        t->outcome.effects_digest = o.effects;
         t->detail = arena_strdup(t->arena, o.detail);
         if (!t->detail)
                 t->detail = "";

@@ -391,6 +391,17 @@ struct bytes envelope_strip(struct arena *a, struct bytes wire)
         return bytes_of(to, (size_t)(after - wire.p) + (size_t)(end - p));
 }
 
+bool envelope_own_digest(struct bytes wire, struct digest *ret)
+{
+        struct claim c = { .signers_n = 0 };
+
+        if (!read_envelope(&c, wire))
+                return false;
+        c.header_digest = digest_plain(c.header);
+        *ret = envelope_digest(&c);
+        return true;
+}
+
 bool envelope_header_digest(struct bytes wire, struct digest *ret)
 {
         const uint8_t *p = wire.p;

@@ -70,6 +70,8 @@ const struct claim *envelope_issue(struct arena *a, const Shuyi__V1__Intent *int
 #define ENVELOPE_SIGNED_BYTES (17 + 1 + 2 + 1 + 32 + 32)
 void envelope_signed_bytes(uint32_t suite, enum role capacity, const struct digest *credential, const struct digest *header, uint8_t ret[ENVELOPE_SIGNED_BYTES]);
 
+/* Envelope digest, as it stands in the leaf, of an envelope of our own making: the body is not read.  False if it is none. */
+bool envelope_own_digest(struct bytes wire, struct digest *ret);
 /* Header digest of an envelope of our own making, without reading the rest.  False if `wire` does not begin with a header. */
 bool envelope_header_digest(struct bytes wire, struct digest *ret);
 

@@ -29,6 +29,8 @@ static const char *check_row(const Shuyi__V1__ReceiptRow *w)
                 return "outbox_seq";
         if (w->leaf_hash.len != (w->seq ? DIGEST_BYTES : 0))
                 return "leaf_hash";
+        if (w->effects_digest.len != (w->seq ? DIGEST_BYTES : 0))
+                return "effects_digest";
         if (w->seq == 0 && w->code == ACCEPTED)
                 return "accepted without an entry";
         return NULL;

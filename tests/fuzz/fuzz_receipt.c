@@ -15,7 +15,7 @@ static void check(struct arena *a, const Shuyi__V1__SignedReceipt *s, const stru
         REQUIRE(strcmp(r->domain, SAMPLE_DOMAIN) == 0 && r->n_rows > 0 && r->n_rows <= RECEIPT_ROWS_MAX);
         for (size_t i = 0; i < r->n_rows; i++) {
                 REQUIRE(r->rows[i]->lane < 2 && r->rows[i]->outbox_seq > 0);
-                REQUIRE(r->rows[i]->seq ? r->rows[i]->leaf_hash.len == DIGEST_BYTES : r->rows[i]->code != 0);
+                REQUIRE(r->rows[i]->seq ? r->rows[i]->leaf_hash.len == DIGEST_BYTES && r->rows[i]->effects_digest.len == DIGEST_BYTES : r->rows[i]->code != 0);
         }
         REQUIRE(receipt_check(a, s, other.key, SAMPLE_DOMAIN, &agent, &r));
 }

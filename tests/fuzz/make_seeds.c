@@ -359,6 +359,7 @@ static void make_receipts(void)
         row[0].seq = 99;
         row[0].accepted_at = SAMPLE_TIME;
         row[0].leaf_hash = sample_run(a, 3, DIGEST_BYTES);
+        row[0].effects_digest = sample_run(a, 5, DIGEST_BYTES);
         row[1].lane = 1;
         row[1].outbox_seq = 4;
         row[1].code = E_STATE;

@@ -6,6 +6,7 @@
 #include "common/anchor.h"
 #include "common/checkpoint.h"
 #include "common/credential.h"
+#include "common/exchange/exchange.h"
 #include "common/merkle.h"
 #include "common/receipt.h"
 #include "common/times.h"
@@ -35,6 +36,8 @@ struct lying_log {
         struct digest receipt_leaf[LEAVES_MAX];
         bool other_leaf;                        /* the tree gets another leaf than the receipt */
         bool withhold;                          /* the tree gets none */
+        bool foreign_leaf;                      /* receipt and tree agree on a leaf that is not that of what was sent */
+        uint64_t backdate_ms;                   /* the receipt gives it an earlier time than the leaf */
         bool refuse_consistency, refuse_proof;
         bool other_key, cosigned;
         bool empty_proof;
@@ -163,21 +166,36 @@ static void answer_proof(struct lying_log *g, const Shuyi__V1__Read *read)
         send_page(g, read->number, g->refuse_proof ? E_NOT_YET : ACCEPTED, &row.base);
 }
 
+/* The leaf of what was sent, as any log must have it; what apply made of it is nothing. */
+static struct digest leaf_of_put(struct lying_log *g, const Shuyi__V1__Put *put, uint64_t seq, uint64_t at)
+{
+        struct entry entry = { .epoch = 1, .seq = seq, .accepted_at = { at } };
+        struct outcome outcome = { .code = ACCEPTED };
+        uint8_t record[LEAF_RECORD_BYTES];
+
+        assert_refusal(envelope_parse(g->s->arena, bytes_of(put->envelope.data, put->envelope.len), &entry.claim), ACCEPTED);
+        exchange_leaf_record(CITY_DOMAIN, &entry, &outcome, record);
+        return merkle_leaf(bytes_of(record, sizeof(record)));
+}
+
 static void answer_put(struct lying_log *g, const Shuyi__V1__Put *put)
 {
+        static uint8_t no_effects[DIGEST_BYTES];
         Shuyi__V1__Receipt r = SHUYI__V1__RECEIPT__INIT;
         Shuyi__V1__ReceiptRow row = SHUYI__V1__RECEIPT_ROW__INIT, *rows[] = { &row };
         uint64_t at = g->receipted++;
 
-        g->receipt_leaf[at] = leaf_of(at, 1);
+        row.accepted_at = times_wall().ms;
+        g->receipt_leaf[at] = g->foreign_leaf ? leaf_of(at, 1) : leaf_of_put(g, put, at + 1, row.accepted_at);
         if (!g->withhold) {
-                g->tree[at] = leaf_of(at, g->other_leaf ? 7 : 1);
+                g->tree[at] = g->other_leaf ? leaf_of(at, 7) : g->receipt_leaf[at];
                 g->size = at + 1;
         }
         row.lane = put->lane;
         row.outbox_seq = put->outbox_seq;
         row.seq = at + 1;
-        row.accepted_at = times_wall().ms;
+        row.accepted_at -= g->backdate_ms;
+        row.effects_digest = (ProtobufCBinaryData){ DIGEST_BYTES, no_effects };
         row.leaf_hash = (ProtobufCBinaryData){ DIGEST_BYTES, g->receipt_leaf[at].b };
         r.domain = (char *)CITY_DOMAIN;
         r.agent = (ProtobufCBinaryData){ ID_BYTES, g->s->agent->id.b };
@@ -368,6 +386,20 @@ static void receipt_of_another_leaf(struct lying_log *g)
         act(g);
 }
 
+static void receipt_of_the_entry_of_another_act(struct lying_log *g)
+{
+        verify_one(g);
+        g->foreign_leaf = true;
+        act(g);
+}
+
+static void receipt_backdated(struct lying_log *g)
+{
+        verify_one(g);
+        g->backdate_ms = 3600000;
+        act(g);
+}
+
 static void proof_with_nothing_in_it(struct lying_log *g)
 {
         verify_one(g);
@@ -518,6 +550,8 @@ static const struct lie {
 } lies[] = {
         { "a receipt of what is never included", receipt_of_what_is_never_included, "receipt_late", false },
         { "a receipt of another leaf than the log holds", receipt_of_another_leaf, "receipt_wrong", false },
+        { "a receipt that names the entry of another act", receipt_of_the_entry_of_another_act, "receipt_wrong", false },
+        { "a receipt with another time than the entry", receipt_backdated, "receipt_wrong", false },
         { "a proof with nothing in it", proof_with_nothing_in_it, "receipt_wrong", false },
         { "proofs refused", proofs_refused, "receipt_late", false },
         { "one size, two roots", fork_at_one_size, "second_history", true },

@@ -26,6 +26,7 @@ static void sample_init(struct sample *s)
         }
         s->rows[0].seq = 4711;
         s->rows[0].leaf_hash = (ProtobufCBinaryData){ 32, s->leaf };
+        s->rows[0].effects_digest = (ProtobufCBinaryData){ 32, s->leaf };
         s->rows[1].code = E_STALE_EPOCH;
         s->receipt.domain = SAMPLE_DOMAIN;
         s->receipt.agent = (ProtobufCBinaryData){ ID_BYTES, s->agent.b };
@@ -41,6 +42,7 @@ static void no_rows(struct sample *s) { s->receipt.n_rows = 0; }
 static void lane_2(struct sample *s) { s->rows[0].lane = 2; }
 static void no_number(struct sample *s) { s->rows[0].outbox_seq = 0; }
 static void no_leaf(struct sample *s) { s->rows[0].leaf_hash.len = 0; }
+static void no_effects(struct sample *s) { s->rows[0].effects_digest.len = 0; }
 static void accepted_nowhere(struct sample *s) { s->rows[1].code = 0; }
 static void no_epoch(struct sample *s) { s->receipt.log_epoch = 0; }
 static void other_domain(struct sample *s) { s->receipt.domain = "440000"; }
@@ -50,6 +52,7 @@ static void test_form_signature_and_addressee(void **state)
 {
         static const struct { void (*change)(struct sample *s); const char *want; } cases[] = {
                 { nothing, NULL }, { no_rows, "rows" }, { lane_2, "lane" }, { no_number, "outbox_seq" }, { no_leaf, "leaf_hash" },
+                { no_effects, "effects_digest" },
                 { accepted_nowhere, "accepted without an entry" }, { no_epoch, "epoch" }, { other_domain, "another domain" }, { other_agent, "another agent" },
         };
         struct sample_key log = sample_key(8);

@@ -451,6 +451,7 @@ static void make_log(const char *dir)
         }
         rows[0].seq = 4711;
         rows[0].leaf_hash = sample_run(arena, 0x1f, 32);
+        rows[0].effects_digest = sample_run(arena, 0x2e, 32);
         rows[1].code = E_STALE_EPOCH;
         r.domain = SAMPLE_DOMAIN;
         r.agent = sample_run(arena, 0xa1, 16);
