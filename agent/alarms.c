@@ -80,7 +80,8 @@ static int look(struct state s, struct arena *a, const struct alarm *same, struc
                         return r;
                 ret->n++;
                 ret->halted |= alarm_halts(row->kind);
-                ret->told |= same && row->kind == (uint32_t)same->kind && row->about == same->about;
+                ret->told |= same && row->kind == (uint32_t)same->kind && row->about == same->about &&
+                             (same->kind != ALARM_STREAM_SILENT || strcmp(row->detail, same->detail) == 0);
         }
         return r;
 }

@@ -2,7 +2,7 @@
  *
  * An alarm is a row of the store and a file in `state_dir`/evidence, a line of the log and a counter; it stands until a person
  * dismisses it.  Some of them halt: the agent seals and opens nothing, as if its trust head were stale, since what it would act
- * on may be one of two histories.  Each thing is told once (kind and `about`), and at most ALARMS_MAX stand: the first ones are
+ * on may be one of two histories.  Each thing is told once (kind and `about`; of streams the grant, too), and at most ALARMS_MAX stand: the first ones are
  * the evidence, what comes after them is only counted.
  *
  * What a peer says in `seen` does not halt: one department could stop all others by a false word; it is evidence against him or
@@ -23,7 +23,9 @@
         X(ALARM_RECEIPT_WRONG, 5, "receipt_wrong", false, "an entry does not stand in the log as its signed receipt says") \
         X(ALARM_RECEIPT_LATE, 6, "receipt_late", false, "the center does not prove in time that a receipted entry stands in the log") \
         X(ALARM_SEEN_OTHER, 7, "seen_other", false, "a peer has seen another history of the log, or says so") \
-        X(ALARM_SEEN_MORE, 8, "seen_more", false, "a peer has seen more of the log than the center publishes to us, or says so")
+        X(ALARM_SEEN_MORE, 8, "seen_more", false, "a peer has seen more of the log than the center publishes to us, or says so") \
+        X(ALARM_STREAM_SILENT, 9, "stream_silent", false, "nothing comes of a stream that must say at least that it is there: its tail is kept back, or the provider is silent") \
+        X(ALARM_MAIL_MISSING, 10, "mail_missing", false, "the center passed over mail of this department")
 #define ALARM_ENUMERATOR(constant, number, name, halts, text) constant = number,
 enum alarm_kind { ALARM_KINDS(ALARM_ENUMERATOR) ALARM_KIND_END };
 
@@ -34,7 +36,7 @@ const char *alarm_label(unsigned i);            /* for metrics: kind by index fr
 
 struct alarm {
         enum alarm_kind kind;
-        uint64_t about;                         /* a seq, or the size of a tree */
+        uint64_t about;                         /* a seq, the size of a tree, a stream_seq, a number of mail */
         const char *detail;                     /* short; may be NULL */
         const char *held_note, *came_note;      /* may be NULL */
         struct bytes receipt, envelope;         /* may be {0} */

@@ -291,7 +291,7 @@ static int take_link(struct inbox *i, struct arena *a, const struct digest *gran
                 return -ENOMEM;
         c->cursor = f->stream_seq;
         c->last_digest = keep_copy(a, bytes_digest(&f->header));
-        c->last_link_at = p->accepted_at;
+        c->last_link_at = p->accepted_at < now.ms ? p->accepted_at : now.ms;    /* a time to come would make silence longer */
         if (c->stream.len == 0)
                 c->stream = keep_binary(f->stream);
         if (may_open)

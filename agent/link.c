@@ -150,6 +150,8 @@ static int run_care(struct link *l, struct arena *a, const void *item)
         if (r >= 0 && config_bool(ag->config, S_SUBSCRIBE))
                 r = mail_subscribe(ag, a, l->now);
         if (r >= 0)
+                r = silence_watch(&l->silence, ag, a, l->session.phase == SESSION_SENDING, l->now);
+        if (r >= 0)
                 r = tidy(l, a);
         if (r >= 0)
                 r = outbox_forget(ag, a, l->now.ms - (uint64_t)config_int(ag->config, S_KEEP_PUSHES));

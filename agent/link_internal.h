@@ -6,6 +6,7 @@
 #include "agent/link.h"
 #include "agent/resume.h"
 #include "agent/sealer.h"
+#include "agent/silence.h"
 #include "common/link.h"
 #include "common/session.h"
 
@@ -25,6 +26,7 @@ struct link {
         struct inbox *inbox;
         struct prover *prover;
         struct resume resume;
+        struct silence silence;
         struct arena *item, *frames;            /* of one item; of one turn's frames */
         struct mono_time reopen_at;             /* the socket is closed until then; 0: it is open */
         struct wall_time now;

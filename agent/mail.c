@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/acts.h"
+#include "agent/alarms.h"
 #include "agent/inbox.h"
 #include "agent/prover.h"
 #include "agent/replica.h"
@@ -86,6 +87,16 @@ static int put_mail(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *
         return r < 0 ? r : 0;
 }
 
+/* Numbers of a feed have no holes but where the center put an entry aside, or retention took it: people look at both. */
+static int tell_missing(struct agent *ag, struct arena *a, uint64_t held, uint64_t came)
+{
+        char *detail = arena_printf(a, "%llu of them, up to %llu", (unsigned long long)(came - held - 1), (unsigned long long)(came - 1));
+
+        if (held == 0 || came == held + 1)
+                return 0;
+        return alarms_raise(ag, a, times_wall(), &(struct alarm){ .kind = ALARM_MAIL_MISSING, .about = held + 1, .detail = detail });
+}
+
 int mail_take(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, bool *ret_subscriber)
 {
         Shuyi__Agent__ReplicaRow *row;
@@ -99,7 +110,9 @@ int mail_take(struct agent *ag, struct arena *a, const Shuyi__V1__Parcel *p, boo
                         return -EBADMSG;
                 prover_heard(ag->prover, a, claim->intent->seen, claim->wire);
         }
-        r = put_mail(ag, a, p);
+        r = tell_missing(ag, a, row->mail, p->cursor);
+        if (r >= 0)
+                r = put_mail(ag, a, p);
         if (r >= 0)
                 r = look_inside(ag, a, p, ret_subscriber);
         row->mail = p->cursor;

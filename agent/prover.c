@@ -423,7 +423,7 @@ static int run_first(struct link *l, struct arena *a, const void *item)
                 p->oldest_seq = row->first_seq;
                 break;
         }
-        return r < 0 ? r : 0;
+        return r < 0 ? r : alarms_count(store_state(l->ag->store), a, &p->alarms, &p->halted);   /* others raise some, too */
 }
 
 void prover_tell(struct prover *p)
