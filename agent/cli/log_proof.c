@@ -111,7 +111,7 @@ static int take_row(struct cli *c, struct bytes b, void *ctx)
         return a->row ? 1 : -1;
 }
 
-static int ask(struct cli *c, uint32_t what, struct bytes key, const ProtobufCMessageDescriptor *type, const void *ret)
+static int ask(struct cli *c, uint32_t what, struct bytes key, const ProtobufCMessageDescriptor *type, void *ret)
 {
         struct client_query q = { .what = what, .key = key };
         struct answer a = { type, NULL };

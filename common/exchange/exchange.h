@@ -57,7 +57,7 @@ void exchange_freep(struct exchange **x);
 
 /* Decides.  0 with *ret filled, or a fault: negative errno of the state's functions, -ENOMEM when `a` is full,
  * -EBADMSG when the state contradicts itself or a SYSTEM entry does not match it (the process stops).
- * Refused data envelopes leave no effects; refused control acts only META, lane and idempotency rows. */
+ * Refused data envelopes leave no effects; refused control acts only what remembers them (table_remembers). */
 int exchange_apply(struct exchange *x, struct state state, const struct entry *entry, struct arena *a, struct outcome *ret);
 
 /* What the sequencer must make next of itself, given the state at `now`: true if a TICK is due. */

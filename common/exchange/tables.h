@@ -59,3 +59,9 @@
 
 #define TABLE_ENUMERATOR(constant, byte, key, row) constant = byte,
 enum table { TABLES(TABLE_ENUMERATOR) };
+
+/* Rows that a refused act writes too: what remembers that it came. */
+static inline bool table_remembers(uint8_t table)
+{
+        return table == TABLE_META || table == TABLE_LANE || table == TABLE_LANE_SEQ || table == TABLE_IDEM || table == TABLE_IDEM_EXPIRY || table == TABLE_DAY;
+}

@@ -74,11 +74,6 @@ static struct bytes edited(struct stage *g, struct script *s, const struct claim
 
 /* ---- what must hold ---- */
 
-static bool remembers(uint8_t table)
-{
-        return table == TABLE_META || table == TABLE_LANE || table == TABLE_LANE_SEQ || table == TABLE_IDEM || table == TABLE_IDEM_EXPIRY;
-}
-
 static bool is_table(uint8_t byte)
 {
 #define TABLE_CASE(constant, number, key, row) case constant:
@@ -99,7 +94,7 @@ static void check_outcome(const struct claim *c, const struct outcome *o)
                 const struct effect *e = &o->effects[i];
 
                 REQUIRE(e->key.n > 0 && is_table(e->key.p[0]) && (!e->remove || e->value.n == 0));
-                REQUIRE(o->code == ACCEPTED || remembers(e->key.p[0]));
+                REQUIRE(o->code == ACCEPTED || table_remembers(e->key.p[0]));
                 bytes += e->key.n + e->value.n;
                 for (size_t k = 0; o->effects_n < 64 && k < i; k++)
                         REQUIRE(!bytes_equal(e->key, o->effects[k].key));

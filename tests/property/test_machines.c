@@ -136,11 +136,6 @@ static struct city_result attempt(struct walk *w, const struct kind *k, uint32_t
         return city_act(w->c, &act);
 }
 
-static bool may_stay(enum table t)
-{
-        return t == TABLE_META || t == TABLE_LANE || t == TABLE_LANE_SEQ || t == TABLE_IDEM || t == TABLE_IDEM_EXPIRY;
-}
-
 static bool role_has_a_row(const struct kind *k, uint32_t role)
 {
         const struct machine *m = machine_of_kind(k->number);
@@ -165,7 +160,7 @@ static void check_attempt(struct walk *w, const struct kind *k, uint32_t role, c
         if (k->later && r.code != E_NOT_YET && r.code != E_CRED && r.code != E_FORM)
                 fail_msg("%s", what);
         for (size_t i = 0; i < r.outcome.effects_n; i++)
-                if (!may_stay(r.outcome.effects[i].key.p[0]))
+                if (!table_remembers(r.outcome.effects[i].key.p[0]))
                         fail_msg("%s: writes table 0x%02x", what, r.outcome.effects[i].key.p[0]);
 }
 

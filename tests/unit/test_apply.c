@@ -311,7 +311,7 @@ static void a_refused_control_act_leaves_only_its_lane_and_ids(void **state)
         for (size_t i = 0; i < r.outcome.effects_n; i++) {
                 uint8_t table = r.outcome.effects[i].key.p[0];
 
-                assert_true(table == TABLE_META || table == TABLE_LANE || table == TABLE_LANE_SEQ || table == TABLE_IDEM || table == TABLE_IDEM_EXPIRY);
+                assert_true(table_remembers(table));
         }
         assert_false(r.outcome.trust_moved);
         assert_int_equal(r.outcome.wakes_n, 0);
