@@ -1,13 +1,21 @@
 /* hot: see the header. */
 #include "broker/hot.h"
 #include "broker/bytemap.h"
+#include "common/macro.h"
 #include <errno.h>
 #include <stdlib.h>
 
+#define FRAME_BYTES 256                 /* of a frame, besides the envelope */
+#define COPY_MAX 8192
+
 struct row { uint64_t seq; struct row *later; uint32_t key_n, value_n; bool removed; uint8_t bytes[]; };
 
+/* A large envelope stays in its frame; a small one is copied to `own`: among what checking and applying thousands has freed, a few
+ * hundred bytes that stay would hold a page each. */
+struct kept { struct hot_entry entry; struct link_frame *frame; uint8_t own[]; };
+
 struct hot {
-        struct ticket **ring;           /* by seq modulo its size */
+        struct kept **ring;           /* by seq modulo its size */
         size_t size;                    /* a power of two */
         uint64_t first, end;            /* seqs here: first <= seq < end */
         size_t bytes;
@@ -31,14 +39,20 @@ struct hot *hot_new(void)
         return h;
 }
 
+static size_t cost(const struct kept *k)
+{
+        return sizeof(*k) + (k->frame ? FRAME_BYTES : 0) + k->entry.envelope.n;
+}
+
 static void drop_first(struct hot *h)
 {
-        struct ticket *t = h->ring[h->first % h->size];
+        struct kept *k = h->ring[h->first % h->size];
 
-        h->bytes -= ticket_cost(t);
+        h->bytes -= cost(k);
         h->ring[h->first % h->size] = NULL;
         h->first++;
-        ticket_free(t);
+        link_frame_free(k->frame);
+        free(k);
 }
 
 static void drop_row(struct hot *h)
@@ -69,7 +83,7 @@ void hot_free(struct hot *h)
 
 static int grow(struct hot *h)
 {
-        struct ticket **ring = calloc(h->size * 2, sizeof(*ring));
+        struct kept **ring = calloc(h->size * 2, sizeof(*ring));
 
         if (!ring)
                 return -ENOMEM;
@@ -104,8 +118,25 @@ static int add_row(struct hot *h, uint64_t seq, const struct effect *e)
         return 0;
 }
 
+static struct kept *keep(struct ticket *t)
+{
+        size_t own = t->frame && t->wire.n > COPY_MAX ? 0 : t->wire.n;
+        struct kept *k = malloc(sizeof(*k) + own);
+
+        if (!k)
+                return NULL;
+        k->entry = (struct hot_entry){ t->entry.epoch, t->seq, t->accepted_at, t->code, t->outcome.effects_digest, t->wire };
+        k->frame = own > 0 ? NULL : TAKE(t->frame);
+        if (own > 0) {
+                memcpy(k->own, t->wire.p, own);
+                k->entry.envelope.p = k->own;
+        }
+        return k;
+}
+
 int hot_add(struct hot *h, struct ticket *t)
 {
+        struct kept *k;
         int r = 0;
 
         if (h->first == h->end)
@@ -114,17 +145,19 @@ int hot_add(struct hot *h, struct ticket *t)
                 r = grow(h);
         for (size_t i = 0; i < t->outcome.effects_n && r == 0; i++)
                 r = add_row(h, t->seq, &t->outcome.effects[i]);
-        if (r < 0)
-                return r;
-        h->ring[t->seq % h->size] = t;
+        k = r == 0 ? keep(t) : NULL;
+        if (!k)
+                return -ENOMEM;
+        h->ring[t->seq % h->size] = k;
         h->end = t->seq + 1;
-        h->bytes += ticket_cost(t);
+        h->bytes += cost(k);
+        ticket_free(t);
         return 0;
 }
 
-struct ticket *hot_find(const struct hot *h, uint64_t seq)
+const struct hot_entry *hot_find(const struct hot *h, uint64_t seq)
 {
-        return seq >= h->first && seq < h->end ? h->ring[seq % h->size] : NULL;
+        return seq >= h->first && seq < h->end ? &h->ring[seq % h->size]->entry : NULL;
 }
 
 int hot_row(const struct hot *h, struct bytes key, struct bytes *ret)

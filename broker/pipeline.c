@@ -34,11 +34,6 @@ void ticket_freep(struct ticket **t)
         ticket_free(*t);
 }
 
-size_t ticket_cost(const struct ticket *t)
-{
-        return sizeof(*t) + (t->frame ? t->frame->body.n : 0) + arena_used(t->arena);
-}
-
 struct group *group_new(void)
 {
         struct group *g = calloc(1, sizeof(*g));

@@ -59,7 +59,6 @@ struct ticket {
 struct ticket *ticket_new(void);
 void ticket_free(struct ticket *t);             /* NULL is fine */
 void ticket_freep(struct ticket **t);
-size_t ticket_cost(const struct ticket *t);     /* bytes it keeps in memory */
 
 /* Entries and answers that leave together, after one sync. */
 struct group {

@@ -44,12 +44,12 @@ static int load_cold(struct delivery *d, uint64_t seq, struct loaded *ret)
 
 static int load(struct delivery *d, uint64_t seq, struct loaded *ret)
 {
-        const struct ticket *t = hot_find(d->hot, seq);
+        const struct hot_entry *e = hot_find(d->hot, seq);
 
         d->gone = false;
-        if (!t)
+        if (!e)
                 return load_cold(d, seq, ret);
-        *ret = (struct loaded){ t->entry.epoch, t->seq, t->accepted_at, t->claim->wire, t->code, t->outcome.effects_digest };
+        *ret = (struct loaded){ e->epoch, e->seq, e->accepted_at, e->envelope, e->code, e->effects };
         return 0;
 }
 

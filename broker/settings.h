@@ -21,7 +21,7 @@
         X(S_HEARTBEAT, "link.heartbeat", CONFIG_DURATION, "", 100, 600000, "10s", CONFIG_RELOAD, "A link that says nothing for three of these is closed.") \
         X(S_HANDSHAKE, "link.handshake", CONFIG_DURATION, "", 100, 60000, "5s", 0, "How long a connection may take to prove its key.") \
         X(S_WORKERS, "verify.workers", CONFIG_INT, "threads", 0, 64, "0", 0, "Threads that check signatures; 0 is one a core.") \
-        X(S_HOT_BYTES, "deliver.hot_bytes", CONFIG_BYTES, "", 1 << 20, 1ll << 34, "64MiB", CONFIG_RELOAD, "Entries kept in memory for delivery.") \
+        X(S_HOT_BYTES, "deliver.hot_bytes", CONFIG_BYTES, "", 1 << 20, 1ll << 34, "24MiB", CONFIG_RELOAD, "Entries kept in memory for delivery.") \
         X(S_HTTP, "http.listen", CONFIG_ENDPOINT, "", 0, 0, "tcp://127.0.0.1:7712", 0, "Metrics and health, on loopback.") \
         X(S_SPACE_LIMIT, "space.limit_bytes", CONFIG_BYTES, "", 0, 1ll << 44, "0", CONFIG_RELOAD, "Count this much as the whole disk; 0 is the file system.") \
         X(S_CLOCK_AHEAD, "clock.ahead_max_days", CONFIG_INT, "days", 1, 3650, "30", 0, "A start with the clock further ahead of the log waits for a CLOCK act.") \

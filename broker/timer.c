@@ -1,10 +1,23 @@
 /* timer: once a second, what nobody else does by himself: space, the next log file, gauges. */
 #include "broker/broker.h"
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
-struct timer { struct broker *broker; pthread_t thread; pthread_mutex_t lock; pthread_cond_t wake; bool stopping; };
+#define TRIM_AFTER 256                  /* entries and changes of links */
+#define TRIM_QUIET 16                   /* of these in a second */
+
+struct timer {
+        struct broker *broker;
+        pthread_t thread;
+        pthread_mutex_t lock;
+        pthread_cond_t wake;
+        bool stopping;
+        uint64_t seq;                   /* a second ago */
+        uint64_t links;
+        uint64_t moved;                 /* since memory was last given back */
+};
 
 static void watch_space(struct broker *b)
 {
@@ -27,9 +40,28 @@ static void watch_space(struct broker *b)
                 log_event(step > before ? LOG_WARNING : LOG_NOTICE, "space.step", log_str("step", space_step_name(step)), log_u64("used_bytes", s.used), log_u64("total_bytes", s.total));
 }
 
-static void watch(struct broker *b)
+/* What a load has freed stays with the threads' heaps, and counts as ours: it goes back once the load is over. */
+static void watch_memory(struct timer *t)
 {
+        uint64_t seq = atomic_load(&t->broker->seq), came = seq - t->seq;
+        uint64_t links = atomic_load(&t->broker->links_open);
+
+        came += links > t->links ? links - t->links : t->links - links;
+        t->seq = seq;
+        t->links = links;
+        t->moved += came;
+        if (t->moved < TRIM_AFTER || came >= TRIM_QUIET)
+                return;
+        malloc_trim(0);
+        t->moved = 0;
+}
+
+static void watch(struct timer *t)
+{
+        struct broker *b = t->broker;
+
         watch_space(b);
+        watch_memory(t);
         segment_prepare(b->segments);
         metrics_set(b->metrics, M_READER_AGE, 0, store_oldest_reader_ns(b->store));
         metrics_set(b->metrics, M_DEPTH, Q_SEQUENCE, work_queue_depth(&b->work));
@@ -50,7 +82,7 @@ static void *run(void *arg)
                 struct timespec until;
 
                 pthread_mutex_unlock(&t->lock);
-                watch(t->broker);
+                watch(t);
                 pthread_mutex_lock(&t->lock);
                 clock_gettime(CLOCK_MONOTONIC, &until);
                 until.tv_sec++;
