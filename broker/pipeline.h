@@ -76,7 +76,7 @@ void group_free(struct group *g);               /* with its tickets and batch; N
 QUEUE(group_queue, struct group)
 
 /* sync -> sequence: everything up to `seq` is durable; the batch comes back for the next group. */
-struct synced { struct work work; uint64_t seq; struct segment_batch *batch; };
+struct synced { struct work work; struct segment_batch *batch; };
 
 /* deliver -> sequence: a session ended and these links were never receipted.  Longer lists come in several. */
 #define HANDOVER_ROWS_MAX 512

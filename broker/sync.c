@@ -33,21 +33,6 @@ static void make_durable(struct broker *b, struct metrics_block *counts, struct 
         metrics_set(b->metrics, M_SYNCED, 0, g->last_seq);
 }
 
-/* To the sequencer, with the batch for its next group. */
-static void report(struct sync *s, struct group *g)
-{
-        struct synced *done = calloc(1, sizeof(*done));
-
-        if (!done)
-                broker_fail("sync.memory", -ENOMEM);
-        done->work.kind = WORK_SYNCED;
-        done->seq = g->last_seq;
-        done->batch = g->batch;
-        g->batch = NULL;
-        if (work_queue_push(&s->broker->work, &done->work) < 0)
-                broker_fail("sync.report", -EPIPE);
-}
-
 static void release(struct broker *b, struct group *g)
 {
         struct news *n = calloc(1, sizeof(*n));
@@ -71,18 +56,28 @@ struct segment_batch *sync_here(struct broker *b, struct metrics_block *counts, 
         return batch;
 }
 
+/* To the sequencer, with the batch for its next group.  `g` has gone to deliver before: the sequencer may sync and release the next
+ * group itself as soon as it knows, and deliver takes groups in the order of the log. */
+static void report(struct sync *s, struct segment_batch *batch)
+{
+        struct synced *done = calloc(1, sizeof(*done));
+
+        if (!done)
+                broker_fail("sync.memory", -ENOMEM);
+        done->work.kind = WORK_SYNCED;
+        done->batch = batch;
+        if (work_queue_push(&s->broker->work, &done->work) < 0)
+                broker_fail("sync.report", -EPIPE);
+}
+
 static void *run(void *arg)
 {
         struct sync *s = arg;
         struct group *g;
 
         pthread_setname_np(pthread_self(), "sync");
-        while (group_queue_take(&s->broker->groups, -1, &g) > 0) {
-                if (g->batch && g->last_seq > 0)
-                        make_durable(s->broker, s->counts, g);
-                report(s, g);
-                release(s->broker, g);
-        }
+        while (group_queue_take(&s->broker->groups, -1, &g) > 0)
+                report(s, sync_here(s->broker, s->counts, g));
         return NULL;
 }
 
