@@ -148,7 +148,7 @@ static json_t *path_json(struct cli *c, const struct digest *path, size_t n)
 static int check_since(struct cli *c, const char *file, const struct head *now, uint64_t *ret_size)
 {
         Shuyi__V1__ConsistencyQuery q = SHUYI__V1__CONSISTENCY_QUERY__INIT;
-        const Shuyi__V1__ConsistencyRow *row;
+        const Shuyi__V1__ConsistencyRow *row = NULL;
         struct digest path[MERKLE_PROOF_MAX];
         struct bytes text;
         struct head before;
@@ -188,7 +188,7 @@ static void print_head(const struct cli *c, const json_t *head, FILE *out)
 
 int log_head(struct cli *c)
 {
-        const Shuyi__V1__CheckpointRow *row;
+        const Shuyi__V1__CheckpointRow *row = NULL;
         uint64_t since = 0;
         struct head h;
         json_t *out;
@@ -278,7 +278,7 @@ static const char *check_proof(const Shuyi__V1__ProofRow *row, uint64_t seq, con
 static int prove(struct cli *c, uint64_t seq)
 {
         Shuyi__V1__ProofQuery q = SHUYI__V1__PROOF_QUERY__INIT;
-        const Shuyi__V1__ProofRow *row;
+        const Shuyi__V1__ProofRow *row = NULL;
         struct digest leaf, derived, path[MERKLE_PROOF_MAX];
         const char *wrong;
         struct head h;
