@@ -18,8 +18,11 @@ struct keeper {
         struct base *base;                      /* the newest; seq 0: none yet */
         char dir[4096];
         struct metrics_block *counts;
-        struct retention_marks done;            /* what the last run was made under, */
+        struct retention_marks done;            /* what the last run was asked for, */
         uint64_t file;                          /* and the newest closed file then */
+        struct retention_marks tried;           /* what the last whole run was made under, */
+        uint64_t tried_to;                      /* and up to which file */
+        struct mono_time purge_retry;           /* one that failed is not tried before */
         struct mono_time retry;                 /* a BASE that failed is not tried before */
         bool failed;                            /* it did not do all: said once */
 };
@@ -89,7 +92,7 @@ static bool purge_is_due(struct keeper *k, struct retention_marks *ret, uint64_t
         struct segment_closed f;
 
         *ret_file = 0;
-        if (store_snapshot_open(k->broker->store, &p) < 0)
+        if (times_mono().ns < k->purge_retry.ns || store_snapshot_open(k->broker->store, &p) < 0)
                 return false;
         if (retention_marks_read(store_snapshot_state(p), ret) < 0)
                 *ret = (struct retention_marks){ 0 };
@@ -116,7 +119,7 @@ static void purge(struct keeper *k, struct retention_marks marks, uint64_t file)
 {
         struct broker *b = k->broker;
         struct retention r = { .store = b->store, .segments = b->segments, .base_dir = k->dir, .origin = b->origin, .domain = b->domain,
-                               .log_key = b->log_keys.sign_key, .stop = &k->stopping };
+                               .log_key = b->log_keys.sign_key, .stop = &k->stopping, .tried = k->tried, .tried_to = k->tried_to };
         int fault = retention_run(&r);
 
         say(k, &r, fault);
@@ -125,6 +128,11 @@ static void purge(struct keeper *k, struct retention_marks marks, uint64_t file)
         k->done = marks;
         k->file = file;
         k->failed = fault < 0 || r.reason[0];
+        if (fault == 0) {
+                k->tried = r.used;
+                k->tried_to = file;
+        }
+        k->purge_retry.ns = fault < 0 ? times_mono().ns + RETRY_MS * 1000000ull : 0;
 }
 
 /* ---- the thread ---- */

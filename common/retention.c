@@ -61,6 +61,7 @@ struct judging {
         struct retention *r;
         struct retention_marks marks;
         struct store_snapshot *snapshot;
+        struct segment_marks done;              /* of the file at hand: before the first entry that is still owed */
         unsigned seen;                          /* under this snapshot */
         struct state state;
         struct arena *arena;                    /* of the entry at hand */
@@ -236,6 +237,23 @@ static int strip(struct judging *j, struct segment_entry *e)
         return 0;
 }
 
+static uint64_t at_least(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t at_most(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Does an entry of this kind stay for its readers alone, so that it goes when they have it? */
+static bool goes_later(const struct claim *c)
+{
+        switch (c->kind->number) {
+        case KIND_UPDATE:
+        case KIND_NO_CHANGE:
+        case KIND_STREAM_HEAD:
+        case KIND_DELIVERY_RECEIPT:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static int judge(void *ctx, struct segment_entry *e)
 {
         struct judging *j = ctx;
@@ -253,9 +271,12 @@ static int judge(void *ctx, struct segment_entry *e)
                 return -EBADMSG;
         if (e->seq <= j->marks.inputs_to && may_go(j, c, e))
                 return bury(j, c, e);
+        if (e->seq <= j->marks.inputs_to && goes_later(c))
+                j->done.inputs_to = at_most(j->done.inputs_to, e->seq - 1);
         if (e->seq > j->marks.bodies_to || c->kind->number != KIND_UPDATE || c->body.n == 0)
                 return 0;
         if (is_owed(j, c->intent, c->intent->stream_seq, BODY)) {
+                j->done.bodies_to = at_most(j->done.bodies_to, e->seq - 1);
                 j->r->owed++;
                 return 0;
         }
@@ -291,11 +312,10 @@ static bool base_covers(struct retention *r, const struct retention_marks *m)
         return covered;
 }
 
-static uint64_t at_least(uint64_t a, uint64_t b) { return a > b ? a : b; }
-static uint64_t at_most(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
-static bool is_due(const struct segment_closed *f, const struct retention_marks *m)
+static bool is_due(const struct retention *r, const struct segment_closed *f, const struct retention_marks *m)
 {
+        if (f->file <= r->tried_to && m->bodies_to == r->tried.bodies_to && m->inputs_to == r->tried.inputs_to)
+                return false;                   /* what is left there is owed */
         return (f->first_seq <= m->bodies_to && at_most(m->bodies_to, f->last_seq) > f->bodies_to) ||
                (f->first_seq <= m->inputs_to && at_most(m->inputs_to, f->last_seq) > f->inputs_to);
 }
@@ -303,8 +323,10 @@ static bool is_due(const struct segment_closed *f, const struct retention_marks 
 static int rewrite(struct judging *j, const struct segment_closed *f)
 {
         uint64_t bytes;
-        int r = segment_rewrite(j->r->segments, f, at_least(f->bodies_to, j->marks.bodies_to), at_least(f->inputs_to, j->marks.inputs_to), judge, j, &bytes);
+        int r;
 
+        j->done = (struct segment_marks){ at_least(f->bodies_to, j->marks.bodies_to), at_least(f->inputs_to, j->marks.inputs_to) };
+        r = segment_rewrite(j->r->segments, f, &j->done, judge, j, &bytes);
         store_snapshot_close(TAKE(j->snapshot));
         if (r < 0)
                 return r;
@@ -328,8 +350,9 @@ int retention_run(struct retention *r)
         store_snapshot_close(TAKE(p));
         if (e == 0 && j.marks.inputs_to > 0 && !base_covers(r, &j.marks))
                 j.marks.inputs_to = 0;
+        r->used = j.marks;
         for (uint64_t from = 1; e == 0 && segment_closed_find(r->segments, from, &f); from = f.file + 1)
-                if (is_due(&f, &j.marks))
+                if (is_due(r, &f, &j.marks))
                         e = rewrite(&j, &f);
         return e;
 }

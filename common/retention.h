@@ -7,7 +7,7 @@
  * VIEW_EPOCHs and TRUST_HEADs, by which it is proved that they were in force (some 500 bytes each, a day's at most 720 KB).
  *
  * A body that a live subscription has not got yet stays, and so does its input; the file is looked at again by the next
- * PURGE.  Whatever goes leaves its leaf hash.  One thread; crash-safe as segment_rewrite is. */
+ * PURGE, and after a start.  Whatever goes leaves its leaf hash.  One thread; crash-safe as segment_rewrite is. */
 #pragma once
 #include <stdatomic.h>
 #include "common/base.h"
@@ -22,7 +22,10 @@ struct retention {
         const char *base_dir, *origin, *domain;
         const uint8_t *log_key;                 /* 32 */
         const _Atomic bool *stop;               /* may be NULL */
+        struct retention_marks tried;           /* an earlier run did all under these marks, */
+        uint64_t tried_to;                      /* up to this file: by the same marks those are not due again; 0: none */
         /* what came of it */
+        struct retention_marks used;            /* no inputs where no BASE covers them */
         uint64_t files, bodies, inputs;         /* rewritten, taken out */
         uint64_t owed;                          /* bodies that stay for a reader */
         uint64_t bytes_before, bytes_after;

@@ -170,9 +170,11 @@ int segment_closed_find(struct segment_log *l, uint64_t from, struct segment_clo
 /* What becomes of an entry.  It comes as it stands now, an ENTRY not yet `judged`.  Fill in code and effects and set judged;
  * or cut the envelope, too, and set purged_by; or set gone, why, purged_by and leaf.  0 or a fault, which ends it all. */
 typedef int (*segment_judge)(void *ctx, struct segment_entry *e);
+/* Up to which entries a file is done with: read when all are judged, so `judge` may lower them on the way. */
+struct segment_marks { uint64_t bodies_to, inputs_to; };
 /* Crash-safe: a new file beside it, synced, then renamed over it.  Reading goes on meanwhile.  One thread at a time.  *ret_bytes:
  * of the file now.  -ENOENT: not there, or not closed; -EBADMSG: it does not read; -ENOSPC: all is as before. */
-int segment_rewrite(struct segment_log *l, const struct segment_closed *file, uint64_t bodies_to, uint64_t inputs_to,
+int segment_rewrite(struct segment_log *l, const struct segment_closed *file, const struct segment_marks *marks,
                     segment_judge judge, void *ctx, uint64_t *ret_bytes);
 
 struct segment_space {

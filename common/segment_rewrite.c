@@ -299,19 +299,21 @@ static int replace(struct segment_log *l, const struct segment_header *h, const 
         return r == 0 && fsync(l->dir_fd) < 0 ? -errno : r;
 }
 
-static int rewrite(struct rewriter *w, uint64_t bodies_to, uint64_t inputs_to, segment_judge judge, void *ctx, struct segment_header *h)
+static int rewrite(struct rewriter *w, const struct segment_marks *marks, segment_judge judge, void *ctx, struct segment_header *h)
 {
         const struct segment_closed *f = w->file;
         int r = segment_reader_open(&w->reader, w->log->dir_fd, f->file);
 
-        *h = (struct segment_header){ .file = f->file, .first_seq = f->first_seq, .epoch = f->epoch, .bodies_to = bodies_to, .inputs_to = inputs_to };
+        *h = (struct segment_header){ .file = f->file, .first_seq = f->first_seq, .epoch = f->epoch };
         strcpy(h->domain, w->log->domain);
         if (r == 0)
                 r = take_all(w, judge, ctx);
+        h->bodies_to = marks->bodies_to;
+        h->inputs_to = marks->inputs_to;
         return r == 0 ? finish(w, h) : r;
 }
 
-int segment_rewrite(struct segment_log *l, const struct segment_closed *file, uint64_t bodies_to, uint64_t inputs_to,
+int segment_rewrite(struct segment_log *l, const struct segment_closed *file, const struct segment_marks *marks,
                     segment_judge judge, void *ctx, uint64_t *ret_bytes)
 {
         struct rewriter w = { .log = l, .file = file, .reader.fd = -1 };
@@ -324,7 +326,7 @@ int segment_rewrite(struct segment_log *l, const struct segment_closed *file, ui
         w.fd = openat(l->dir_fd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (w.fd < 0)
                 return -errno;
-        r = rewrite(&w, bodies_to, inputs_to, judge, ctx, &h);
+        r = rewrite(&w, marks, judge, ctx, &h);
         if (close(w.fd) < 0 && r == 0)
                 r = -errno;
         if (r == 0)

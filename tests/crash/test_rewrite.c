@@ -65,7 +65,7 @@ static void rewrite_all(void)
         uint64_t bytes;
 
         for (uint64_t from = 1; segment_closed_find(log, from, &f); from = f.file + 1)
-                if (f.bodies_to == 0 && segment_rewrite(log, &f, LAST, 0, cut, NULL, &bytes) < 0)
+                if (f.bodies_to == 0 && segment_rewrite(log, &f, &(struct segment_marks){ LAST, 0 }, cut, NULL, &bytes) < 0)
                         _exit(3);
         segment_close(log);
 }

@@ -104,12 +104,19 @@ static struct city_result purge(struct place *p, enum purge what, uint64_t to)
                                                .by = { { c->data_operator, ROLE_DATA_OPERATOR }, { city_find(c, "auditor"), ROLE_AUDIT_OFFICER } } });
 }
 
-struct retention place_retain(struct place *p)
+struct retention place_retain_behind(struct place *p, const struct retention *before)
 {
-        struct retention r = { .store = p->store, .segments = p->segments, .base_dir = p->base_dir, .origin = ORIGIN, .domain = CITY_DOMAIN, .log_key = p->log->sign_key };
+        struct retention r = { .store = p->store, .segments = p->segments, .base_dir = p->base_dir, .origin = ORIGIN, .domain = CITY_DOMAIN, .log_key = p->log->sign_key,
+                               .tried = before->used, .tried_to = before->tried_to };
 
         assert_int_equal(retention_run(&r), 0);
+        r.tried_to = UINT64_MAX;
         return r;
+}
+
+struct retention place_retain(struct place *p)
+{
+        return place_retain_behind(p, &(struct retention){ .tried_to = 0 });
 }
 
 struct digest place_state(struct store *s)
@@ -184,6 +191,30 @@ static void go_live(struct place *p)
 static void receive(struct place *p, const struct digest *grant)
 {
         assert_refusal(market_send_receipt(p->m, grant, &p->stream.id, market_receipt(p->m, 1, p->stream.head, &p->stream.head_digest)).code, ACCEPTED);
+}
+
+static void receive_rest(struct place *p, const struct digest *grant, unsigned received)
+{
+        uint64_t first = p->stream.head - (PLACE_UPDATES - received) + 1;
+
+        assert_refusal(market_send_receipt(p->m, grant, &p->stream.id, market_receipt(p->m, first, p->stream.head, &p->stream.head_digest)).code, ACCEPTED);
+}
+
+void place_receive_all(struct place *p)
+{
+        receive_rest(p, &p->grant, PLACE_RECEIPTED);
+        receive_rest(p, &p->behind, PLACE_GONE);
+        place_feed(p);
+}
+
+void place_purge_bodies(struct place *p)
+{
+        uint64_t old = p->m->c->seq;
+
+        city_pass(p->m->c, 3 * 366 * DAY_MS);
+        city_tick(p->m->c);
+        assert_refusal(purge(p, PURGE_BODIES, old).code, ACCEPTED);
+        place_feed(p);
 }
 
 struct place *place_new(void)

@@ -37,6 +37,9 @@ void place_open_segments(struct place *p);              /* closed first */
 /* What the city did since the last time; committed. */
 void place_feed(struct place *p);
 struct retention place_retain(struct place *p);
+struct retention place_retain_behind(struct place *p, const struct retention *before);  /* which saw all files */
+void place_receive_all(struct place *p);                /* both grants have all that they were sent */
+void place_purge_bodies(struct place *p);               /* of all until now, when they are old enough */
 struct digest place_state(struct store *s);
 /* From where the fold stands; signatures, too.  As replay_run. */
 int place_replay(struct place *p, struct fold *f, struct replay *ret);

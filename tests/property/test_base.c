@@ -85,8 +85,27 @@ static void test_R_155_a_purged_log_gives_every_signed_root(void **state)
         assert_int_equal(check_heads(p), heads);
         place_open_segments(p);
         assert_int_equal(check_heads(p), heads);
-        r = place_retain(p);
+        r = place_retain_behind(p, &r);
         assert_int_equal(r.files, 0);                           /* all that was due is done */
+        place_free(p);
+}
+
+static void test_R_155_what_was_owed_goes_with_the_next_purge(void **state)
+{
+        struct place *p = place_new();
+        struct retention r = place_retain(p);
+        unsigned heads;
+
+        assert_int_equal(r.owed, PLACE_UPDATES - PLACE_GONE);
+        place_receive_all(p);
+        place_purge_bodies(p);
+        heads = check_heads(p);
+        r = place_retain_behind(p, &r);
+        assert_true(r.inputs >= PLACE_UPDATES - PLACE_GONE);    /* their bodies with them */
+        assert_int_equal(r.owed, 0);
+        assert_int_equal(check_heads(p), heads);
+        r = place_retain(p);
+        assert_int_equal(r.bodies + r.inputs, 0);
         place_free(p);
 }
 
@@ -198,6 +217,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_R_155_a_purged_log_gives_every_signed_root),
+                cmocka_unit_test(test_R_155_what_was_owed_goes_with_the_next_purge),
                 cmocka_unit_test(test_R_155_inputs_wait_for_a_base),
                 cmocka_unit_test(test_a_replay_from_base_ends_where_a_full_one_does),
                 cmocka_unit_test(test_any_flipped_byte_of_a_base_is_refused),

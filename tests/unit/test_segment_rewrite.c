@@ -114,7 +114,7 @@ static uint64_t purge(struct marks m)
 
                 if (f.first_seq > mark)
                         continue;
-                assert_int_equal(segment_rewrite(log_, &f, m.bodies, m.inputs, judge, &m, &bytes), 0);
+                assert_int_equal(segment_rewrite(log_, &f, &(struct segment_marks){ m.bodies, m.inputs }, judge, &m, &bytes), 0);
                 files++;
         }
         return files;
@@ -231,7 +231,7 @@ static void test_the_file_being_written_is_left_alone(void **state)
         f.file++;
         f.first_seq = f.last_seq + 1;
         f.last_seq = LAST + 1;
-        assert_int_equal(segment_rewrite(log_, &f, 1, 0, judge, &(struct marks){ 0 }, &bytes), -EBADMSG);
+        assert_int_equal(segment_rewrite(log_, &f, &(struct segment_marks){ 1, 0 }, judge, &(struct marks){ 0 }, &bytes), -EBADMSG);
         check_all((struct marks){ 0, 0 });
 }
 
@@ -243,7 +243,7 @@ static void test_a_fault_leaves_the_old_file(void **state)
         uint64_t bytes;
 
         assert_int_equal(segment_closed_find(log_, 1, &f), 1);
-        assert_int_equal(segment_rewrite(log_, &f, LAST, 0, refuse, &(struct marks){ LAST, 0 }, &bytes), -EIO);
+        assert_int_equal(segment_rewrite(log_, &f, &(struct segment_marks){ LAST, 0 }, refuse, &(struct marks){ LAST, 0 }, &bytes), -EIO);
         check_all((struct marks){ 0, 0 });
         reopen();
         check_all((struct marks){ 0, 0 });
