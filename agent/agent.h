@@ -27,6 +27,7 @@ struct job {
         int (*run)(struct agent *ag, struct arena *a, struct job *job);
         /* After the commit, or with the fault that undid it.  Called exactly once, on the writer's thread (or by who stops it, -ECANCELED). */
         void (*done)(struct job *job, int result);
+        bool lazy;                              /* no commit for this alone: done() comes with the next, or some milliseconds on */
         int result;
         struct job *next;
 };

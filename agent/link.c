@@ -21,6 +21,7 @@
 #define CARE_MS 1000
 #define PACE_MS 4                               /* between commits under load */
 #define BUSY_WORK 16
+#define LAZY_MS 10                             /* what nobody waits for is committed this late at most */
 #define ITEM_MAX_BYTES (64 * 1024 * 1024)
 #define FRAMES_MAX_BYTES (256 * 1024 * 1024)
 
@@ -85,7 +86,8 @@ static int start_over(struct link *l)
         session_client_init(&l->session, &timing, box->epoch, first, end);
         sealer_replan(l->sealer);
         store_abort(l->ag->store);
-        l->begun = false;
+        l->begun = l->settled_open = false;
+        l->commit_at.ns = 0;
         return 0;
 }
 
@@ -99,7 +101,7 @@ static int commit(struct link *l)
         l->begun = false;
         if (l->sealed)
                 FAILPOINT("sealed.before_commit");
-        if (l->settled_n > 0)
+        if (l->settled_open)
                 FAILPOINT("settled.before_commit");
         if (l->opened)
                 FAILPOINT("inbox.before_commit");
@@ -109,24 +111,42 @@ static int commit(struct link *l)
         l->status.store_fault = r;
         if (r == 0 && l->sealed)
                 FAILPOINT("sealed.after_commit");
-        if (r == 0 && l->settled_n > 0)
+        if (r == 0 && l->settled_open)
                 FAILPOINT("settled.after_commit");
         if (r == 0 && l->opened)
                 FAILPOINT("inbox.after_commit");
+        l->settled_open = false;
+        l->commit_at.ns = 0;
         return r;
+}
+
+/* Receipts, and where a sink has got to, wait for a commit that somebody needs: until then the store has them still to come, as
+ * the broker and the file can give them again. */
+static bool may_wait(struct link *l)
+{
+        if (l->urgent || !l->begun || !store_written(l->ag->store))
+                return false;
+        if (!l->commit_at.ns)
+                l->commit_at.ns = l->mono.ns + LAZY_MS * 1000000ull;
+        return l->mono.ns < l->commit_at.ns;
 }
 
 static void end_turn(struct link *l)
 {
-        int r = commit(l);
+        int r;
 
+        if (may_wait(l)) {
+                link_release(l, false);
+                return;
+        }
+        r = commit(l);
         if (r < 0) {
                 log_event(LOG_ERR, "link.commit", log_errno("fault", r));
                 link_again(l, 1000);
                 if (start_over(l) < 0)
                         log_event(LOG_CRIT, "link.store_unreadable");
         } else {
-                link_release(l);
+                link_release(l, true);
         }
         link_tell_jobs(l, r);
 }
@@ -193,13 +213,17 @@ static int run_waiting(struct link *l, struct arena *a, const void *item)
 
         (void)item;
         l->opened |= r > 0;
+        l->urgent |= r > 0;
         return r;
 }
 
 static int run_receipts(struct link *l, struct arena *a, const void *item)
 {
+        int r = inbox_receipts(l->inbox, a, l->now, l->mono, &l->receipt_at);
+
         (void)item;
-        return inbox_receipts(l->inbox, a, l->now, l->mono, &l->receipt_at);
+        l->urgent |= r > 0;
+        return r;
 }
 
 static void seal(struct link *l)
@@ -222,6 +246,7 @@ static void seal(struct link *l)
         else
                 l->work += (unsigned)r;
         l->sealed = r > 0;
+        l->urgent |= r > 0;
 }
 
 static void take_frames(struct link *l)
@@ -265,7 +290,7 @@ static void begin_turn(struct link *l)
         l->mono = times_mono();
         l->work = l->settled_n = 0;
         l->parcel_kept = 0;
-        l->opened = l->sealed = false;
+        l->opened = l->sealed = l->urgent = false;
         arena_reset(l->frames);
 }
 
@@ -303,6 +328,8 @@ static int wait_ms(struct link *l)
                 at = l->seal_at.ns;
         if (l->receipt_at.ns < at)
                 at = l->receipt_at.ns;
+        if (l->commit_at.ns && l->commit_at.ns < at)
+                at = l->commit_at.ns;
         if (!l->reopen_at.ns && session < at)
                 at = session;
         if (l->reopen_at.ns && l->reopen_at.ns < at)
@@ -333,6 +360,7 @@ static void *loop(void *arg)
         }
         begin_turn(l);
         link_fail_reads(l, -ECANCELED);
+        link_tell_jobs(l, commit(l));
         return NULL;
 }
 

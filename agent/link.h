@@ -1,8 +1,10 @@
 /* link: the thread that talks with the broker and the only one that writes the store.
  *
  * It turns: takes what has come (frames, jobs), decides, commits once, and only then lets anything leave: frames of the outbox,
- * link acks, answers to jobs.  Under load it keeps some milliseconds between commits, so that groups grow.  A commit that
- * fails undoes the turn: jobs are told, the session begins again, and the broker delivers again. */
+ * link acks, answers to jobs.  A turn of which nothing leaves (receipts, a sink's positions) leaves its commit to the next that
+ * has something to say, or to a moment a few milliseconds on: lost, it is said to us again.  Under load some milliseconds lie
+ * between commits, so that groups grow.  A commit that fails undoes all since the last: jobs are told, the session begins again,
+ * and the broker delivers again. */
 #pragma once
 #include "agent/agent.h"
 #include "proto/session.pb-c.h"

@@ -141,6 +141,7 @@ static void take_receipt(struct link *l, const Shuyi__V1__SignedReceipt *s)
                         l->seen_seq = item.row->seq;
                 l->settled[l->settled_n].lane = item.row->lane;
                 l->settled[l->settled_n++].number = item.row->outbox_seq;
+                l->settled_open = true;
                 l->work++;
                 entries += item.row->seq > 0;
                 if (wrong && !first_wrong) {
@@ -201,6 +202,7 @@ static void take_parcel(struct link *l, uint64_t number, const Shuyi__V1__Parcel
         }
         if (r >= 0) {
                 l->parcel_kept = number;
+                l->urgent = true;               /* the acknowledgement */
                 metrics_inc(l->ag->block, M_PARCELS, 0);
                 return;
         }

@@ -33,14 +33,18 @@ struct link {
         struct mono_time mono;
         struct agent_status status;
         /* of this turn */
-        bool begun;
         unsigned work;                          /* things done, to see load */
         struct { uint32_t lane; uint64_t number; } settled[LINK_SETTLED_MAX];
         unsigned settled_n;
         uint64_t parcel_kept;
-        struct job *jobs, **jobs_end;           /* carried out, to be told after the commit */
+        struct job *jobs, **jobs_end;           /* carried out, to be told after the commit: perhaps a later turn's */
         bool opened;                            /* a sink may have work */
         bool sealed;                            /* something was sealed */
+        bool urgent;                            /* something waits for the commit: it comes at the end of this turn */
+        /* over turns, until the commit */
+        bool begun;                             /* the transaction is open */
+        bool settled_open;                      /* rows of receipts are in it */
+        struct mono_time commit_at;             /* what is in it is committed then; 0: nothing is */
         /* over turns */
         bool parcels_blocked;                   /* one could not be kept: none is acknowledged until the session begins again */
         struct link_read *reads;
@@ -61,10 +65,10 @@ int link_item(struct link *l, link_item_fn fn, const void *item);
 /* link_jobs.c */
 int link_ask(struct link *l, struct link_read *r);      /* a question of the link's own: sent now; answered() comes later.  -ENOTCONN */
 void link_take_jobs(struct link *l);
-void link_tell_jobs(struct link *l, int fault); /* of this turn; a fault of the commit undid them all */
+void link_tell_jobs(struct link *l, int fault); /* all since the last commit; its fault undid them all */
 void link_cancel_jobs(struct link *l);
-/* link_out.c */
-void link_release(struct link *l);
+/* link_out.c: at the end of each turn, `committed` or not. */
+void link_release(struct link *l, bool committed);
 
 /* link_frames.c */
 void link_on_event(struct link *l, enum link_event e, unsigned zap_status);

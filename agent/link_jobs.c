@@ -21,6 +21,7 @@ void link_take_jobs(struct link *l)
                 job->next = NULL;
                 *l->jobs_end = job;
                 l->jobs_end = &job->next;
+                l->urgent |= !job->lazy || job->result < 0;
                 l->work++;
         }
 }

@@ -65,13 +65,13 @@ static int extend_lanes(struct link *l)
         return 0;
 }
 
-void link_release(struct link *l)
+void link_release(struct link *l, bool committed)
 {
         Shuyi__V1__ParcelAck ack = SHUYI__V1__PARCEL_ACK__INIT;
 
         for (unsigned i = 0; i < l->settled_n; i++)
                 session_client_settle(&l->session, l->settled[i].lane, l->settled[i].number);
-        if (extend_lanes(l) == 0)
+        if (!committed || extend_lanes(l) == 0)
                 send_frames(l);
         if (l->parcel_kept && session_client_ack(&l->session, l->parcel_kept)) {
                 ack.number = l->parcel_kept;

@@ -259,6 +259,11 @@ bool store_is_open(const struct store *s)
         return s->txn != NULL;
 }
 
+bool store_written(const struct store *s)
+{
+        return s->txn && s->writes > 0;
+}
+
 int store_group_begin_reserved(struct store *s)
 {
         int r;

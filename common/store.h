@@ -56,6 +56,7 @@ int store_begin(struct store *s);               /* none may be open */
 int store_commit(struct store *s);
 void store_abort(struct store *s);              /* group and transaction; fine if none is open */
 bool store_is_open(const struct store *s);
+bool store_written(const struct store *s);      /* has the open transaction written anything? */
 
 int store_group_begin(struct store *s);         /* -ENOSPC, and no group opened, if the room is below the reserve */
 /* The same without asking for the reserve: for what must go on when space is short. */

@@ -290,7 +290,7 @@ static void sunk_done(struct job *job, int result)
 /* The thread waits for the commit: only then does it read on. */
 static int tell_writer(struct sink *s)
 {
-        struct sunk j = { .job = { .run = sunk_run, .done = sunk_done }, .sink = s };
+        struct sunk j = { .job = { .run = sunk_run, .done = sunk_done, .lazy = true }, .sink = s };
         int r;
 
         sem_init(&j.done, 0, 0);
