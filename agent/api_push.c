@@ -5,14 +5,12 @@
 
 #include "agent/api.h"
 #include "agent/outbox.h"
+#include "agent/push_json.h"
 #include "agent/replica.h"
-#include "agent/view.h"
 #include "common/failpoint.h"
 #include "common/macro.h"
 #include "common/record.h"
-#include "common/words.h"
 
-#define PUSH_RECORDS_MAX 10000
 #define ERRORS_MAX 50
 #define KEY_MAX 255
 #define QUOTA_RETRY_S 5
@@ -29,7 +27,7 @@ struct push_job {
 /* What one push needs while it is read. */
 struct reading {
         struct api *api;
-        struct arena *arena;
+        struct arena *arena, *one;              /* of the push; of one record */
         const Shuyi__V1__Entry *entry;
         uint64_t now;
         int32_t today;
@@ -49,82 +47,36 @@ static void note_error(struct reading *r, size_t index, const char *why, uint32_
                 json_array_append_new(r->errors, json_pack("{s:I, s:s*, s:s}", "index", (json_int_t)index, "item", i ? i->name_en : NULL, "error", why));
 }
 
-static const char *read_values(struct reading *r, const json_t *values, struct view_input *in)
+static const char *read_record(struct reading *r, const struct push_record *pushed, uint32_t index, uint32_t *ret_item)
 {
-        size_t n = json_object_size(values), k = 0;
-        const char **names = ARENA_ARRAY(r->arena, const char *, n + 1), **texts = ARENA_ARRAY(r->arena, const char *, n + 1);
-        const char *name;
-        json_t *value;
-
-        if (!names || !texts)
-                return "memory";
-        json_object_foreach((json_t *)values, name, value) {
-                if (!json_is_string(value) && !json_is_null(value))
-                        return "type";          /* decimals travel as strings, and so does everything else */
-                names[k] = name;
-                texts[k++] = json_string_value(value);
-        }
-        in->names = names;
-        in->values = texts;
-        in->n = n;
-        return NULL;
-}
-
-static const char *read_input(struct reading *r, const json_t *record, struct view_input *in)
-{
-        const char *op = json_string_value(json_object_get(record, "op")), *at = json_string_value(json_object_get(record, "changed_at"));
-        const json_t *values = json_object_get(record, "values");
-        struct wall_time changed;
-        const char *name;
-        json_t *member;
-
-        json_object_foreach((json_t *)record, name, member)
-                if (strcmp(name, "op") && strcmp(name, "changed_at") && strcmp(name, "values"))
-                        return "unknown member";
-        in->op = op ? word_find(LIST_record_op, op) : json_object_get(record, "op") ? 0 : OP_UPSERT;
-        if (in->op != OP_UPSERT && in->op != OP_DELETE)
-                return "op";
-        if (!at || !times_parse_utc(at, &changed))
-                return "changed_at";
-        if (!json_is_object(values))
-                return "values";
-        in->changed_at = changed.ms;
-        return read_values(r, values, in);
-}
-
-static const char *read_record(struct reading *r, const json_t *json, uint32_t index, uint32_t *ret_item)
-{
-        struct view_input in = { 0 };
-        const char *why = json_is_object(json) ? read_input(r, json, &in) : "object";
+        const char *why = pushed->why;
         Shuyi__V1__Record *record;
         struct bytes packed;
 
         *ret_item = 0;
         if (why)
                 return why;
-        record = view_record(r->arena, r->entry, &in, r->now, r->today, &why, ret_item);
+        arena_reset(r->one);
+        record = view_record(r->one, r->entry, &pushed->in, r->now, r->today, &why, ret_item);
         if (!record)
                 return why;
-        packed = message_pack(r->arena, &record->base);
+        packed = message_pack(r->one, &record->base);
         if (!packed.p)
                 return "memory";
         if (packed.n > RECORD_MAX_BYTES)
                 return "size";
         r->record_bytes[index] = (uint32_t)packed.n;
-        r->records[index] = vault_seal_in(r->api->ag->vault, r->arena, outbox_taken_what(r->arena, &r->push, index), packed);
+        r->records[index] = vault_seal_in(r->api->ag->vault, r->arena, outbox_taken_what(r->one, &r->push, index), packed);
         return r->records[index].p ? NULL : "memory";
 }
 
 /* ---- the body ---- */
 
-static bool read_records(struct reading *r, const json_t *list)
+static bool read_records(struct reading *r, const struct push_list *list)
 {
-        size_t i;
-        json_t *json;
-
-        json_array_foreach((json_t *)list, i, json) {
+        for (size_t i = 0; i < list->n; i++) {
                 uint32_t item = 0;
-                const char *why = read_record(r, json, (uint32_t)i, &item);
+                const char *why = read_record(r, &list->records[i], (uint32_t)i, &item);
 
                 if (why)
                         note_error(r, i, why, item);
@@ -141,20 +93,27 @@ static void refuse_records(struct http_reply *reply, json_t *errors)
         reply->type = "application/problem+json";
 }
 
-static bool check_list(struct http_reply *reply, const json_t *body, const json_t **ret)
+/* The strings of the list are the arena's or those of *ret_body. */
+static bool read_body(struct http_request *rq, struct http_reply *reply, struct arena *a, json_t **ret_body, struct push_list *ret)
 {
-        const json_t *list = json_object_get(body, "records");
-
-        *ret = list;
-        if (json_object_size(body) == 1 && json_is_array(list) && json_array_size(list) > 0 && json_array_size(list) <= PUSH_RECORDS_MAX)
+        if (http_is_json(rq) && push_form(a, http_body(rq), ret))
                 return true;
-        api_problem(reply, 400, refusal_text(E_FORM)->code, "the body is not of the form", "{\"records\": [...]} with 1 to 10000 records and nothing else");
+        arena_reset(a);
+        *ret_body = api_body(rq, reply);
+        if (!*ret_body)
+                return false;
+        if (push_json(a, *ret_body, ret))
+                return true;
+        if (arena_failed(a))
+                api_fault(reply, "push", -ENOMEM);
+        else
+                api_problem(reply, 400, refusal_text(E_FORM)->code, "the body is not of the form", "{\"records\": [...]} with 1 to 10000 records and nothing else");
         return false;
 }
 
 /* ---- answering ---- */
 
-static json_t *push_json(const struct id *id, uint32_t records, const char *state)
+static json_t *push_state(const struct id *id, uint32_t records, const char *state)
 {
         return json_pack("{s:o, s:I, s:s}", "id", api_json_hex(bytes_id(id)), "records", (json_int_t)records, "state", state);
 }
@@ -165,7 +124,7 @@ static void answer_taken(struct push_job *j, struct http_reply *reply)
 
         hex_format(bytes_id(&j->id), id);
         snprintf(reply->location, sizeof(reply->location), "/v1/pushes/%s", id);
-        api_reply(reply, 202, push_json(&j->id, j->push.n, "taken"));
+        api_reply(reply, 202, push_state(&j->id, j->push.n, "taken"));
 }
 
 static void push_done(struct job *job, int result)
@@ -256,35 +215,36 @@ static void fill_push(struct push_job *j, const struct reading *r, struct http_r
         j->push.records = r->records;
         j->push.record_bytes = r->record_bytes;
         j->push.n = n;
-        j->push.request = digest_plain(http_body(rq));
+        if (j->push.idempotency)
+                j->push.request = digest_plain(http_body(rq));
         j->quota = (uint64_t)config_int(r->api->ag->config, S_QUOTA);
         j->api.job.run = push_run;
         j->api.job.done = push_done;
 }
 
-static bool read_push(struct api *api, struct http_request *rq, struct http_reply *reply, struct push_job *j, const json_t *body)
+static bool read_push(struct api *api, struct http_request *rq, struct http_reply *reply, struct push_job *j, const struct push_list *list)
 {
         _cleanup_(store_snapshot_closep) struct store_snapshot *snapshot = NULL;
-        struct reading r = { .api = api, .arena = j->api.arena, .now = times_wall().ms, .errors = json_array() };
-        const json_t *list;
+        _cleanup_(arena_freep) struct arena *one = arena_new(API_ARENA_BYTES);
+        struct reading r = { .api = api, .arena = j->api.arena, .one = one, .now = times_wall().ms, .errors = json_array() };
         uint8_t random[10];
         bool good = false;
-        int e = store_snapshot_open(api->ag->store, &snapshot);
+        int e = one ? store_snapshot_open(api->ag->store, &snapshot) : -ENOMEM;
 
         if (e < 0) {
                 api_fault(reply, "snapshot", e);
-        } else if (check_list(reply, body, &list) && take_key(rq, reply, j) &&
+        } else if (take_key(rq, reply, j) &&
                    find_entry(api, reply, store_snapshot_state(snapshot), r.arena, j->push.resource, &r, &j->push.version)) {
                 randombytes_buf(random, sizeof(random));
                 uuid7_make(r.now, random, &r.push);
                 r.today = times_shanghai_day((struct wall_time){ r.now });
-                r.records = ARENA_ARRAY(r.arena, struct bytes, json_array_size(list));
-                r.record_bytes = ARENA_ARRAY(r.arena, uint32_t, json_array_size(list));
+                r.records = ARENA_ARRAY(r.arena, struct bytes, list->n);
+                r.record_bytes = ARENA_ARRAY(r.arena, uint32_t, list->n);
                 good = r.records && r.record_bytes && read_records(&r, list);
                 if (!good)
                         refuse_records(reply, r.errors);
                 else
-                        fill_push(j, &r, rq, (uint32_t)json_array_size(list));
+                        fill_push(j, &r, rq, (uint32_t)list->n);
         }
         json_decref(r.errors);
         return good;
@@ -294,12 +254,14 @@ API_HANDLER(api_push)
 {
         struct api *api = ctx;
         struct push_job *j = (struct push_job *)api_job_new(sizeof(*j));
-        json_t *body = j ? api_body(rq, reply) : NULL;
+        _cleanup_(arena_freep) struct arena *a = arena_new(API_ARENA_BYTES);
+        struct push_list list;
+        json_t *body = NULL;
         bool good = false;
 
-        if (body) {
+        if (j && a && read_body(rq, reply, a, &body, &list)) {
                 j->push.resource = arena_printf(j->api.arena, "%s/%s", http_param(rq, "class"), http_param(rq, "seq"));
-                good = j->push.resource && read_push(api, rq, reply, j, body);
+                good = j->push.resource && read_push(api, rq, reply, j, &list);
         }
         json_decref(body);
         if (good) {
@@ -374,7 +336,7 @@ static void reply_push(struct http_reply *reply, struct state s, struct arena *a
                 api_fault(reply, "push", r);
                 return;
         }
-        json = push_json(id, push->records, refused ? "refused" : state);
+        json = push_state(id, push->records, refused ? "refused" : state);
         if (refused) {
                 json_object_set_new(json, "code", json_string(refusal_text(dead->code)->code));
                 json_object_set_new(json, "detail", json_string(dead->detail ? dead->detail : ""));
