@@ -168,7 +168,7 @@ static int emit_update(struct sealer *s, struct arena *a, struct planned *p, Shu
 
         if (!records)
                 return -ENOMEM;
-        r = taken_gather(s->ag, a, p->entry, v, w->last, now, records, &n, &oldest);
+        r = taken_gather(s->ag, a, p->entry, v, w, now, records, &n, &oldest);
         if (r < 0)
                 return r;
         v->sealed_to = w->last;

@@ -8,6 +8,23 @@
 #include "common/envelope.h"
 #include "common/log.h"
 
+static bool make_room(struct arena *a, struct taken_waiting *w)
+{
+        size_t more = w->room ? 2 * w->room : 16;
+        Shuyi__Agent__TakenRow **grown;
+
+        if (w->batch.records < w->room)
+                return true;
+        grown = ARENA_ARRAY(a, Shuyi__Agent__TakenRow *, more);
+        if (!grown)
+                return false;
+        if (w->room)
+                memcpy(grown, w->rows, w->room * sizeof(*grown));
+        w->rows = grown;
+        w->room = more;
+        return true;
+}
+
 int taken_look(struct agent *ag, struct arena *a, const Shuyi__Agent__ViewRow *v, struct taken_waiting *ret)
 {
         struct agent_key prefix = agent_key_u32(agent_key(AGENT_TAKEN), v->number), from = outbox_taken_key(v->number, v->sealed_to + 1);
@@ -20,10 +37,13 @@ int taken_look(struct agent *ag, struct arena *a, const Shuyi__Agent__ViewRow *v
                 r = keep_decode(a, value, &shuyi__agent__taken_row__descriptor, &row);
                 if (r < 0)
                         return r;
+                if (!make_room(a, ret))
+                        return -ENOMEM;
                 if (flow_batch_full(&ret->batch) || !flow_batch_add(&ret->batch, row->record_bytes)) {
                         ret->more = true;
                         return 0;
                 }
+                ret->rows[ret->batch.records - 1] = row;
                 ret->last = get_be64(key.p + prefix.n);
                 from = keep_after(key);
         }
@@ -55,30 +75,23 @@ static int cut_one(struct agent *ag, struct arena *a, const Shuyi__V1__Entry *en
         return 0;
 }
 
-int taken_gather(struct agent *ag, struct arena *a, const Shuyi__V1__Entry *entry, const Shuyi__Agent__ViewRow *v, uint64_t last, struct wall_time now,
-                 struct bytes *records, size_t *ret_n, uint64_t *ret_oldest)
+int taken_gather(struct agent *ag, struct arena *a, const Shuyi__V1__Entry *entry, const Shuyi__Agent__ViewRow *v, const struct taken_waiting *waiting,
+                 struct wall_time now, struct bytes *records, size_t *ret_n, uint64_t *ret_oldest)
 {
-        struct agent_key prefix = agent_key_u32(agent_key(AGENT_TAKEN), v->number), from = outbox_taken_key(v->number, v->sealed_to + 1);
         int32_t today = times_shanghai_day(now);
-        Shuyi__Agent__TakenRow *row;
-        struct bytes key, value;
-        int r;
 
         *ret_oldest = UINT64_MAX;
-        while ((r = keep_next(store_state(ag->store), &prefix, &from, &key, &value)) > 0 && get_be64(key.p + prefix.n) <= last) {
+        for (uint32_t i = 0; i < waiting->batch.records; i++) {
                 uint64_t changed_at = 0;
+                int r = cut_one(ag, a, entry, v, waiting->rows[i], today, &records[*ret_n], &changed_at);
 
-                r = keep_decode(a, value, &shuyi__agent__taken_row__descriptor, &row);
-                if (r > 0)
-                        r = cut_one(ag, a, entry, v, row, today, &records[*ret_n], &changed_at);
                 if (r < 0)
                         return r;
-                from = keep_after(key);
                 if (!records[*ret_n].p)
                         continue;
                 (*ret_n)++;
                 if (changed_at < *ret_oldest)
                         *ret_oldest = changed_at;
         }
-        return r < 0 ? r : 0;
+        return 0;
 }

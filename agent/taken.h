@@ -7,10 +7,11 @@
 #include "agent/rows.pb-c.h"
 #include "proto/catalog.pb-c.h"
 
-struct taken_waiting { struct flow_batch batch; bool more; uint64_t last; };    /* `last`: take number up to which they fit */
+/* `last`: take number up to which they fit; the rows themselves are in the arena, so that each is read once. */
+struct taken_waiting { struct flow_batch batch; bool more; uint64_t last; Shuyi__Agent__TakenRow **rows; size_t room; };
 
 int taken_look(struct agent *ag, struct arena *a, const Shuyi__Agent__ViewRow *v, struct taken_waiting *ret);
-/* Up to take number `last`; `records` has room for RECORDS_MAX.  A record that breaks the entry by now is left out, and the log says so.
+/* What was looked at; `records` has room for RECORDS_MAX.  A record that breaks the entry by now is left out, and the log says so.
  * *ret_n counts from what it was. */
-int taken_gather(struct agent *ag, struct arena *a, const Shuyi__V1__Entry *entry, const Shuyi__Agent__ViewRow *v, uint64_t last, struct wall_time now,
-                 struct bytes *records, size_t *ret_n, uint64_t *ret_oldest);
+int taken_gather(struct agent *ag, struct arena *a, const Shuyi__V1__Entry *entry, const Shuyi__Agent__ViewRow *v, const struct taken_waiting *waiting,
+                 struct wall_time now, struct bytes *records, size_t *ret_n, uint64_t *ret_oldest);

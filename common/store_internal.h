@@ -16,7 +16,7 @@ struct store_snapshot {
         bool in_use;
 };
 
-#define STORE_CHECK_BYTES 8                     /* behind each value: SipHash over database, key and value */
+#define STORE_CHECK_BYTES 8                     /* behind each value: SipHash over database, key and value (a long one folded) */
 
 struct store {
         MDB_env *env;

@@ -3,6 +3,7 @@
 #include "common/exchange/tables.h"
 #include "common/macro.h"
 #include "common/store.h"
+#include "common/store_internal.h"
 #include "tests/lib/temp_dir.h"
 #include <errno.h>
 #include <pthread.h>
@@ -486,6 +487,44 @@ static void test_blocks_are_taken_ahead_of_the_files_end(void **state)
         assert_true((uint64_t)st.st_blocks * 512 >= room.file_bytes + room.map_bytes / 16 || (uint64_t)st.st_blocks * 512 >= room.file_bytes + (4u << 20));
 }
 
+static bool same_check(struct bytes x, struct bytes y)
+{
+        static const uint8_t row_key[8] = "rowkey";
+        uint8_t a[STORE_CHECK_BYTES], b[STORE_CHECK_BYTES];
+
+        store_row_check(row_key, bytes_str("key"), x, a);
+        store_row_check(row_key, bytes_str("key"), y, b);
+        return memcmp(a, b, STORE_CHECK_BYTES) == 0;
+}
+
+static void test_the_check_of_a_row_sees_each_bit_and_all_order(void **state)
+{
+        uint8_t x[300], y[300], block[32];
+
+        (void)state;
+        for (unsigned i = 0; i < sizeof(x); i++)
+                x[i] = (uint8_t)(i * 7);
+        memcpy(y, x, sizeof(x));
+        for (size_t n = 0; n < sizeof(x); n += n < 40 ? 1 : 13) {
+                assert_true(same_check(bytes_of(x, n), bytes_of(y, n)));
+                assert_false(same_check(bytes_of(x, n), bytes_of(x, n + 1)));
+                for (size_t bit = 0; bit < 8 * n; bit++) {
+                        y[bit / 8] ^= (uint8_t)(1 << bit % 8);
+                        assert_false(same_check(bytes_of(x, n), bytes_of(y, n)));
+                        y[bit / 8] ^= (uint8_t)(1 << bit % 8);
+                }
+        }
+        for (size_t from = 0; from + 64 <= sizeof(x); from += 8) {      /* two neighbours exchanged */
+                memcpy(y, x, sizeof(x));
+                memcpy(block, y + from, 32);
+                memmove(y + from, y + from + 32, 32);
+                memcpy(y + from + 32, block, 32);
+                assert_false(same_check(bytes_of(x, sizeof(x)), bytes_of(y, sizeof(y))));
+        }
+        memset(x, 0, sizeof(x));
+        assert_false(same_check(bytes_of(x, 160), bytes_of(x, 192)));
+}
+
 #define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 
 int main(void)
@@ -508,6 +547,7 @@ int main(void)
                 WITH_STORE(test_a_directory_has_one_owner_and_stays_on_a_real_disk),
                 WITH_STORE(test_a_damaged_file_is_a_fault_and_not_a_crash),
                 WITH_STORE(test_readers_beside_the_writer_and_a_growing_map_see_whole_commits),
+                cmocka_unit_test(test_the_check_of_a_row_sees_each_bit_and_all_order),
         };
 
         return cmocka_run_group_tests_name("store", tests, NULL, NULL);
