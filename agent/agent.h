@@ -58,6 +58,8 @@ struct agent_status {
         int store_fault;                /* last negative errno of a commit; 0 since it works again */
 };
 
+struct replica_terms { uint64_t max_age_ms, max_age_personal_ms, head_ms; };
+
 struct agent {
         struct config *_Atomic config;  /* swapped whole by a reload; one that was in force lives until the end */
         struct identity self;
@@ -69,6 +71,8 @@ struct agent {
         struct job_queue jobs;
         struct link *link;
         struct prover *prover;          /* of the link; NULL in tests without one */
+        struct digest terms_of;         /* the writer's: the policy row that `terms` are of (replica_terms_now) */
+        struct replica_terms terms;
         struct head seen;               /* the writer's: the highest head verified, which goes into what is signed here */
         pthread_mutex_t status_lock;    /* guards `status` alone; never held across a call */
         struct agent_status status;

@@ -62,7 +62,7 @@ struct bytes opener_key_what(struct arena *a, const struct digest *grant, uint32
 static bool open_grant(struct opening_of *o)
 {
         Shuyi__Agent__ReplicaRow *head;
-        struct replica_terms terms = replica_terms(o->rows.state, o->a);
+        struct replica_terms terms = replica_terms_now(o->ag, o->a);
 
         o->grant = rows_grant(&o->rows, bytes_digest(o->grant_id));
         if (!o->grant)

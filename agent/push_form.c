@@ -46,25 +46,10 @@ static bool take_null(struct form *f)
 
 /* ---- strings ---- */
 
-#define ONES 0x0101010101010101ull
-#define HIGH (0x80 * ONES)
-
-static uint64_t has_zero(uint64_t w)
-{
-        return (w - ONES) & ~w & HIGH;
-}
-
-/* Up to the first quote, backslash or control character: eight at a time. */
+/* Up to the first quote, backslash or control character. */
 static const uint8_t *plain_end(const uint8_t *p, const uint8_t *end)
 {
-        for (uint64_t w; end - p >= 8; p += 8) {
-                memcpy(&w, p, 8);
-                if (has_zero(w ^ '"' * ONES) | has_zero(w ^ '\\' * ONES) | ((w - 0x20 * ONES) & ~w & HIGH))
-                        break;
-        }
-        while (p < end && *p >= 0x20 && *p != '"' && *p != '\\')
-                p++;
-        return p;
+        return p + bytes_json_plain(bytes_of(p, (size_t)(end - p)));
 }
 
 static int hex_digit(uint8_t c)

@@ -287,6 +287,23 @@ struct replica_terms replica_terms(struct state s, struct arena *a)
         return t;
 }
 
+struct replica_terms replica_terms_now(struct agent *ag, struct arena *a)
+{
+        struct state s = store_state(ag->store);
+        uint8_t key = TABLE_POLICY;
+        struct digest row;
+        struct bytes value;
+
+        if (s.ops->get(s.ctx, bytes_of(&key, 1), &value) <= 0)
+                return replica_terms(s, a);
+        row = digest_plain(value);
+        if (!digest_equal(&row, &ag->terms_of)) {
+                ag->terms = replica_terms(s, a);
+                ag->terms_of = row;
+        }
+        return ag->terms;
+}
+
 enum flow_trust replica_trust(const Shuyi__Agent__ReplicaRow *row, const struct replica_terms *t, struct wall_time now, bool personal, uint64_t *ret_age_ms)
 {
         struct flow_head h = held_head(row);

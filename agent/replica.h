@@ -33,8 +33,9 @@ int replica_get(struct state s, struct arena *a, Shuyi__Agent__ReplicaRow **ret)
 int replica_put(struct store *s, struct arena *a, const Shuyi__Agent__ReplicaRow *row);
 
 /* Figures of the policy held, or their defaults. */
-struct replica_terms { uint64_t max_age_ms, max_age_personal_ms, head_ms; };
 struct replica_terms replica_terms(struct state s, struct arena *a);
+/* The same of the writer's own state, read anew only when the policy is another: for each link that comes. */
+struct replica_terms replica_terms_now(struct agent *ag, struct arena *a);
 /* Is the trust held fresh enough to act under? */
 enum flow_trust replica_trust(const Shuyi__Agent__ReplicaRow *row, const struct replica_terms *t, struct wall_time now, bool personal, uint64_t *ret_age_ms);
 /* Does an entry hold items above INTERNAL? */

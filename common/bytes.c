@@ -133,6 +133,9 @@ static size_t utf8_length(const uint8_t *p, size_t n)
         return need;
 }
 
+#define ONES 0x0101010101010101ull              /* eight bytes at once */
+#define HIGH (0x80 * ONES)
+
 /* How many bytes from `p` on, by eights, are ASCII and not NUL: most of what comes is.  With no high bit set, taking one from
  * each byte sets one exactly where there is a zero. */
 static size_t ascii_run(const uint8_t *p, size_t n)
@@ -142,9 +145,29 @@ static size_t ascii_run(const uint8_t *p, size_t n)
 
         for (; n - i >= sizeof(w); i += sizeof(w)) {
                 memcpy(&w, p + i, sizeof(w));
-                if ((w | (w - 0x0101010101010101u)) & 0x8080808080808080u)
+                if ((w | (w - ONES)) & HIGH)
                         break;
         }
+        return i;
+}
+
+/* Not 0: one of its bytes is.  Which of those above the first are, it does not say. */
+static uint64_t has_zero(uint64_t w)
+{
+        return (w - ONES) & ~w & HIGH;
+}
+
+size_t bytes_json_plain(struct bytes b)
+{
+        size_t i = 0;
+
+        for (uint64_t w; b.n - i >= 8; i += 8) {
+                memcpy(&w, b.p + i, 8);
+                if (has_zero(w ^ '"' * ONES) | has_zero(w ^ '\\' * ONES) | ((w - 0x20 * ONES) & ~w & HIGH))
+                        break;
+        }
+        while (i < b.n && b.p[i] >= 0x20 && b.p[i] != '"' && b.p[i] != '\\')
+                i++;
         return i;
 }
 

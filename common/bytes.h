@@ -48,5 +48,8 @@ bool bytes_copy_exact(struct bytes b, void *ret, size_t n);
 void hex_format(struct bytes b, char *ret);
 bool hex_parse(const char *text, void *ret, size_t n);
 
+/* How many of them, from the start, stand in a JSON string as they are: no quote, backslash or control character. */
+size_t bytes_json_plain(struct bytes b);
+
 /* Well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong, at most U+10FFFF), without NUL. */
 bool utf8_check(struct bytes b);

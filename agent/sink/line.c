@@ -7,24 +7,33 @@
 #include "common/times.h"
 #include "common/words.h"
 
+static char *escape_into(char *to, char c)
+{
+        static const char plain[] = "\"\\\b\f\n\r\t", escaped[] = "\"\\bfnrt";
+        const char *hit = strchr(plain, c);
+
+        if (!hit)
+                return to + sprintf(to, "\\u%04x", (unsigned)(unsigned char)c);
+        *to++ = '\\';
+        *to++ = escaped[hit - plain];
+        return to;
+}
+
 /* At most six bytes for one: \u001f. */
 static char *quote_into(char *to, const char *text)
 {
-        static const char plain[] = "\"\\\b\f\n\r\t", escaped[] = "\"\\bfnrt";
+        struct bytes left = bytes_str(text);
 
         *to++ = '"';
-        for (; *text; text++) {
-                bool as_it_is = (unsigned char)*text >= 0x20 && *text != '"' && *text != '\\';
-                const char *hit = as_it_is ? NULL : strchr(plain, *text);
+        for (;;) {
+                size_t n = bytes_json_plain(left);
 
-                if (hit) {
-                        *to++ = '\\';
-                        *to++ = escaped[hit - plain];
-                } else if (!as_it_is) {
-                        to += sprintf(to, "\\u%04x", (unsigned)(unsigned char)*text);
-                } else {
-                        *to++ = *text;
-                }
+                memcpy(to, left.p, n);
+                to += n;
+                if (n == left.n)
+                        break;
+                to = escape_into(to, (char)left.p[n]);
+                left = bytes_of(left.p + n + 1, left.n - n - 1);
         }
         *to++ = '"';
         *to = '\0';
@@ -48,10 +57,11 @@ static size_t value_room(const Shuyi__V1__Value *v)
 static char *put_value(char *to, const Shuyi__V1__Entry *entry, const Shuyi__V1__Value *v)
 {
         const Shuyi__V1__Item *item = view_find_item(entry, v->item);
-        char number[16];
 
-        snprintf(number, sizeof(number), "%u", (unsigned)v->item);
-        to = quote_into(to, item && strlen(item->name_en) <= 64 ? item->name_en : number);
+        if (item && strlen(item->name_en) <= 64)
+                to = quote_into(to, item->name_en);
+        else
+                to += sprintf(to, "\"%u\"", (unsigned)v->item);
         *to++ = ':';
         if (v->null) {
                 memcpy(to, "null", 4);
