@@ -186,6 +186,7 @@ def test_while_the_broker_is_away_pushes_are_kept_and_acts_are_told_apart(t):
     t.city.broker.start()
     wait_for("the broker to be ready", t.city.ready)
     wait_for("what was kept to arrive", lambda: len([r for r in t.received() if r["grant"] == t.grant]) == before + 1)
+    wait_for("all agents to be linked", lambda: all(agent.linked() for agent in (t.center, t.civil, t.health)))
 
 
 def test_metrics_are_clean_for_prometheus(t):
