@@ -108,6 +108,14 @@ static bool choose_update(struct reading *r, const Shuyi__V1__EvidenceQuery *q, 
         return ret->seq != 0;
 }
 
+/* What a DECISION is of: `bundle_check` takes no other. */
+static bool is_control(struct reading *r, const struct segment_entry *e)
+{
+        const struct claim *claim;
+
+        return envelope_read_kept(r->arena, e->envelope, NULL, &claim) == ACCEPTED && claim->kind->class == KIND_CONTROL;
+}
+
 static bool choose_act(struct reading *r, const Shuyi__V1__EvidenceQuery *q, struct bundle_wish *ret)
 {
         struct segment_entry e;
@@ -116,7 +124,7 @@ static bool choose_act(struct reading *r, const Shuyi__V1__EvidenceQuery *q, str
         ret->seq = q->seq;
         if (q->digest.len && fold_digest_read(r->snapshot, bytes_of(q->digest.data, q->digest.len), &ret->seq) <= 0)
                 return false;
-        return ret->seq && reading_entry(r, ret->seq, &e) > 0 && reading_is_party(r, &e);
+        return ret->seq && reading_entry(r, ret->seq, &e) > 0 && is_control(r, &e) && reading_is_party(r, &e);
 }
 
 /* ---- its parts, page by page ---- */
@@ -197,7 +205,7 @@ int reads_evidence(struct reading *r)
         if (!q || (read->after.len != 0 && read->after.len != CURSOR_BYTES))
                 return refuse(r, E_FORM, "key");
         if (!(q->grant.len ? choose_update(r, q, &wish) : choose_act(r, q, &wish)))
-                return refuse(r, E_NOT_FOUND, "no such act, or not a party of it");
+                return refuse(r, E_NOT_FOUND, "no such act, not a party of it, or no control act (a transfer is named by its grant)");
         if (read->after.len == CURSOR_BYTES) {
                 head.size = get_be64(read->after.data);
                 at = get_be32(read->after.data + 8);

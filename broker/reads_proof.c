@@ -149,6 +149,8 @@ int reads_proof(struct reading *r)
                 return refuse(r, E_FORM, "a query names 1 to 256 entries");
         if (!choose_size(r, &size, &head))
                 return 0;
+        if (q->seqs[q->n_seqs - 1] > size)
+                return refuse(r, E_FORM, arena_printf(r->arena, "the tree has %llu entries as yet: ask again when a larger head is published", (unsigned long long)size));
         if (!seqs_fit(q, size))
                 return refuse(r, E_FORM, "entries are named in ascending order, each once, from 1 to the size of the tree");
         return prove_leaves(r, q, size, &head);

@@ -113,9 +113,9 @@ const char *artifact_decode(struct arena *a, enum artifact kind, struct bytes te
         if (text.n > ARTIFACT_MAX_BYTES)
                 return "too long";
         if (!artifact_find(text, &found))
-                return "no first line of ours";
+                return "it has not the first line of a file of Shuyi's";
         if (found != kind)
-                return "a file of another kind";
+                return "a file of another kind: see its first line";
         next_line(&text, &line);
         to = arena_alloc(a, text.n + LINE_BYTES);
         if (!to)

@@ -57,7 +57,7 @@ int asker_open(struct cli *c, struct asker *ret)
 
         *ret = (struct asker){ 0 };
         if (!cli_option(c, "key")) {
-                cli_error("--key: the center shows records of use to persons, as their roles allow");
+                cli_error("--key FILE is required: the center shows the log to persons, as their roles allow");
                 return CLI_USAGE;
         }
         if (signer_open(c, cli_option(c, "key"), &ret->key) < 0)

@@ -71,13 +71,15 @@ static void print_acquisition(const json_t *row, FILE *out)
         fprintf(out, "  channel   %s\n", text_of(row, "channel"));
         fprintf(out, "  user      %s %s\n", text_of(row, "user_name"), text_of(row, "user"));
         fprintf(out, "  approver  %s %s\n", text_of(row, "approver_name"), text_of(row, "approver"));
-        fprintf(out, "  content   %s v%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " records, payload %s\n", text_of(row, "resource"),
-                json_integer_value(json_object_get(row, "resource_version")), json_integer_value(json_object_get(row, "record_count")),
-                text_of(row, "payload_digest"));
+        fprintf(out, "  content   %s v%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " records\n", text_of(row, "resource"),
+                json_integer_value(json_object_get(row, "resource_version")), json_integer_value(json_object_get(row, "record_count")));
+        fprintf(out, "  payload   %s\n", text_of(row, "payload_digest"));
         fprintf(out, "  method    %s by %s, for: %s\n", text_of(row, "method"), text_of(row, "medium"), text_of(row, "purpose"));
         if (*text_of(row, "nack"))
                 fprintf(out, "  nack      %s\n", text_of(row, "nack"));
-        fprintf(out, "  grant     %s, stream link %" JSON_INTEGER_FORMAT "\n\n", text_of(row, "grant"), json_integer_value(json_object_get(row, "stream_seq")));
+        fprintf(out, "  grant     %s\n  stream    link %" JSON_INTEGER_FORMAT ": entry %" JSON_INTEGER_FORMAT " of the log, its receipt %" JSON_INTEGER_FORMAT "\n\n",
+                text_of(row, "grant"), json_integer_value(json_object_get(row, "stream_seq")), json_integer_value(json_object_get(row, "update_seq")),
+                json_integer_value(json_object_get(row, "receipt_seq")));
 }
 
 static void print_act(const json_t *row, FILE *out)
@@ -88,9 +90,9 @@ static void print_act(const json_t *row, FILE *out)
         const char *code = text_of(row, "code");
 
         print_time(row, "accepted_at", out);
-        fprintf(out, "  seq %" JSON_INTEGER_FORMAT "  %s  %s %s\n", json_integer_value(json_object_get(row, "seq")), text_of(row, "kind"), *code ? code : "ACCEPTED",
-                detail ? detail : "");
-        fprintf(out, "  by        %s", text_of(row, "from"));
+        fprintf(out, "  seq %" JSON_INTEGER_FORMAT "  %s  %s%s%s\n", json_integer_value(json_object_get(row, "seq")), text_of(row, "kind"), *code ? code : "ACCEPTED",
+                detail && *detail ? " " : "", detail ? detail : "");
+        fprintf(out, "  by       %s%s", *text_of(row, "from") ? " " : "", text_of(row, "from"));
         json_array_foreach(json_object_get(row, "capacities"), i, capacity) {
                 const char *name = json_string_value(json_array_get(names, i));
                 fprintf(out, "%s %s%s%s", i ? "," : "", name ? name : "", name ? " as " : "", json_string_value(capacity) ? json_string_value(capacity) : "");

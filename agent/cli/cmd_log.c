@@ -99,6 +99,6 @@ const struct cli_command commands_log[] = {
         { "log", "entry", "SEQ|DIGEST", 1, 1, "one entry of the log", NULL, log_entry },
         { "log", "head", "", 0, 0, "the published head of the log, with its signatures", log_head_options, log_head },
         { "log", "prove", "SEQ", 1, 1, "that an entry stands in the log, under the published head", log_prove_options, log_prove },
-        { "log", "purge", "bodies|inputs SEQ [BASE_SEQ BASE_STATE]", 2, 4, "what the log no longer owes, up to SEQ (DATA_OPERATOR, then AUDIT_OFFICER)", options_act, log_purge },
+        { "log", "purge", "WHAT SEQ [BASE_SEQ BASE_STATE]", 2, 4, "let bodies, or whole inputs, up to SEQ go (DATA_OPERATOR, then AUDIT_OFFICER)", options_act, log_purge },
         { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

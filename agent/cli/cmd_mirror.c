@@ -264,6 +264,19 @@ static int follow(struct follow *f)
         }
 }
 
+static void print_text(const struct cli *c, const json_t *at, FILE *out)
+{
+        fprintf(out, "%s, epoch %" JSON_INTEGER_FORMAT ": all holds to entry %" JSON_INTEGER_FORMAT "\n", json_string_value(json_object_get(at, "origin")),
+                json_integer_value(json_object_get(at, "epoch")), json_integer_value(json_object_get(at, "seq")));
+        fprintf(out, "  root   %s\n  state  %s, %" JSON_INTEGER_FORMAT " rows\n", json_string_value(json_object_get(at, "root")),
+                json_string_value(json_object_get(at, "state")), json_integer_value(json_object_get(at, "rows")));
+        if (json_integer_value(json_object_get(at, "published")) > 0)
+                fprintf(out, "  the published head of %" JSON_INTEGER_FORMAT " entries signs the same tree\n", json_integer_value(json_object_get(at, "published")));
+        fprintf(out, "  this time %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT " signatures and %" JSON_INTEGER_FORMAT " tree heads were derived anew\n",
+                json_integer_value(json_object_get(at, "entries")), json_integer_value(json_object_get(at, "signatures")), json_integer_value(json_object_get(at, "heads")));
+        fputs("search it: shuyi audit search --mirror DIR\n", out);
+}
+
 static int print_standing(struct follow *f)
 {
         const struct mirror_counts *n = mirror_counts(f->mirror);
@@ -276,7 +289,7 @@ static int print_standing(struct follow *f)
                                   "epoch", (json_int_t)at.epoch, "seq", (json_int_t)at.seq, "rows", (json_int_t)at.rows,
                                   "root", client_hex(f->c, bytes_digest(&at.root)), "state", client_hex(f->c, bytes_digest(&at.state)),
                                   "published", (json_int_t)mirror_published(f->mirror), "entries", (json_int_t)n->entries,
-                                  "signatures", (json_int_t)n->signatures, "heads", (json_int_t)n->heads), NULL);
+                                  "signatures", (json_int_t)n->signatures, "heads", (json_int_t)n->heads), print_text);
         return CLI_OK;
 }
 
@@ -295,7 +308,7 @@ static int read_anchor(struct cli *c, struct bytes *ret)
         wrong = artifact_read(c->arena, ARTIFACT_ANCHOR, text, &anchor);
         *ret = wrong ? (struct bytes){ 0 } : message_pack(c->arena, &anchor->base);
         if (wrong)
-                cli_error("%s: %s", cli_option(c, "anchor"), wrong);
+                cli_error("%s: not an anchor: %s", cli_option(c, "anchor"), wrong);
         return wrong ? -1 : 0;
 }
 

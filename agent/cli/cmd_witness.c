@@ -145,7 +145,7 @@ static int add_anchor(struct cli *c, struct knowing *k, const char *path)
         if (!wrong)
                 wrong = anchor_check(c->arena, content, &anchor);
         if (wrong) {
-                cli_error("%s: %s", path, wrong);
+                cli_error("%s: not an anchor: %s", path, wrong);
                 return -1;
         }
         for (size_t i = 0; i < anchor->n_logs; i++)
@@ -177,6 +177,12 @@ static void wait_for_end(const sigset_t *signals)
         while (number < 0 && errno == EINTR);
 }
 
+static const char *listen_fault(int r)
+{
+        return r == -EINVAL ? "an address is tcp://127.0.0.1:PORT, tcp://[::1]:PORT or unix:/path" :
+               r == -EPERM ? "a witness listens on loopback only: put a TLS proxy before it" : strerror(-r);
+}
+
 static int serve(struct cli *c, struct witness_store *store, const struct witness_self *self, const struct knowing *k)
 {
         const char *name = arena_strdup(c->arena, witness_store_name(store));   /* once it serves, the store is the server's */
@@ -192,8 +198,8 @@ static int serve(struct cli *c, struct witness_store *store, const struct witnes
         log_init("shuyi-witness", LOG_INFO);
         r = witness_serve_start(cli_option(c, "listen"), store, self, k->log, k->n, &server);
         if (r < 0) {
-                cli_error("%s: %s", cli_option(c, "listen"), strerror(-r));
-                return CLI_FAILED;
+                cli_error("%s: %s", cli_option(c, "listen"), listen_fault(r));
+                return r == -EINVAL || r == -EPERM ? CLI_USAGE : CLI_FAILED;
         }
         log_event(LOG_NOTICE, "witness.ready", log_str("name", name), log_u64("http_port", witness_serve_port(server)), log_u64("logs", k->n));
         notify_send("READY=1");

@@ -20,7 +20,7 @@ static int wanted(struct cli *c, struct bytes *ret)
         shuyi__v1__evidence_query__init(q);
         if ((seq != NULL) + (act != NULL) + (grant != NULL) != 1 || (grant && !cli_option(c, "stream-seq") == !cli_option(c, "id")) ||
             (!grant && (cli_option(c, "stream-seq") || cli_option(c, "id") || cli_option(c, "record")))) {
-                cli_error("name one act: --seq N, --act DIGEST, or --grant ID with --stream-seq N or --id RECORD_ID");
+                cli_error("name one act: --seq N, --act DIGEST, or --grant ID with --stream-seq N or --id RECORD_ID, as `shuyi audit search` shows them");
                 return CLI_USAGE;
         }
         if (cli_number(c, "seq", 1, UINT64_MAX, 0, &q->seq) < 0 || cli_number(c, "stream-seq", 1, UINT64_MAX, 0, &q->stream_seq) < 0 ||
@@ -174,6 +174,15 @@ static int open_records(struct cli *c, Shuyi__V1__Bundle *b, const char *key)
 
 /* ---- the command ---- */
 
+static void print_export(const struct cli *c, const json_t *made, FILE *out)
+{
+        const char *file = json_string_value(json_object_get(made, "file"));
+
+        fprintf(out, "%s: %s of %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT " bytes\n", file, json_string_value(json_object_get(made, "kind")),
+                json_integer_value(json_object_get(made, "entries")), json_integer_value(json_object_get(made, "bytes")));
+        fprintf(out, "check it: shuyi audit check %s --anchor ANCHOR\n", file);
+}
+
 int evidence_export(struct cli *c)
 {
         Shuyi__V1__Bundle *b;
@@ -194,6 +203,6 @@ int evidence_export(struct cli *c)
         if (file_write(c, cli_option(c, "out"), text, 0644, false) < 0)
                 return CLI_FAILED;
         cli_print(c, json_pack("{s:s, s:s, s:I, s:I, s:I}", "file", cli_option(c, "out"), "kind", word_name(LIST_bundle, b->kind), "entries",
-                               (json_int_t)b->n_entries, "records", (json_int_t)b->n_records, "bytes", (json_int_t)text.n), NULL);
+                               (json_int_t)b->n_entries, "records", (json_int_t)b->n_records, "bytes", (json_int_t)text.n), print_export);
         return CLI_OK;
 }

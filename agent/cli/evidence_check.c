@@ -161,7 +161,8 @@ static void print_step(const json_t *s, FILE *out)
 
         fprintf(out, "  %8" JSON_INTEGER_FORMAT "  %s  %-16s %s\n", json_integer_value(json_object_get(s, "seq")), text_of(s, "accepted_at"), text_of(s, "kind"), text_of(s, "code"));
         json_array_foreach(json_object_get(s, "signers"), i, signer)
-                fprintf(out, "            by %s %s %s\n", text_of(signer, "as"), text_of(signer, "department"), text_of(signer, "name"));
+                fprintf(out, "            by %s%s%s%s%s\n", text_of(signer, "as"), *text_of(signer, "department") ? " " : "", text_of(signer, "department"),
+                        *text_of(signer, "name") ? " " : "", text_of(signer, "name"));
 }
 
 static void print_grant(const json_t *g, FILE *out)
@@ -181,17 +182,21 @@ static void print_report(const struct cli *c, const json_t *all, FILE *out)
         size_t i;
 
         if (*text_of(all, "wrong")) {
-                fprintf(out, "NOT A BUNDLE OF EVIDENCE 不是有效证据: %s\n", text_of(all, "wrong"));
+                fprintf(out, "NOT A BUNDLE OF EVIDENCE 不是有效证据: %s\n"
+                        "The file is damaged, cut, altered or another one: it proves nothing, ask for it again.\n"
+                        "文件已损坏、被截断、被改动或并非证据文件，不能证明任何事项，请重新索取。\n", text_of(all, "wrong"));
                 return;
         }
         if (json_is_true(json_object_get(all, "unwitnessed")))
                 fputs("*** CHECKED WITHOUT WITNESSES: the log alone says that this head is its only one. 未经见证核验 ***\n", out);
         fprintf(out, "%s: %s\n", text_of(all, "kind"), json_is_true(json_object_get(all, "proven")) ? "PROVEN 已证明" : "NOT PROVEN 未能证明");
-        fprintf(out, "Head of %s, %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " witnesses asked for%s\n\n", text_of(head, "origin"),
-                json_integer_value(json_object_get(head, "size")), json_integer_value(json_object_get(head, "witnesses")),
-                json_integer_value(json_object_get(head, "quorum")), json_is_true(json_object_get(head, "demo")) ? " (a demonstration's anchor)" : "");
+        fprintf(out, "Head 日志根 of %s, %" JSON_INTEGER_FORMAT " entries%s\n", text_of(head, "origin"), json_integer_value(json_object_get(head, "size")),
+                json_is_true(json_object_get(head, "demo")) ? " (a demonstration's anchor)" : "");
+        fprintf(out, "Seen by 见证方 %" JSON_INTEGER_FORMAT " witnesses, %" JSON_INTEGER_FORMAT " asked for\n", json_integer_value(json_object_get(head, "witnesses")),
+                json_integer_value(json_object_get(head, "quorum")));
         if (*text_of(all, "seen_first"))
-                fprintf(out, "Seen by witnesses 见证时间 %s to %s\n\n", text_of(all, "seen_first"), text_of(all, "seen_last"));
+                fprintf(out, "Seen between 见证时间 %s and %s\n", text_of(all, "seen_first"), text_of(all, "seen_last"));
+        fputc('\n', out);
         print_items(all, out);
         fputs("\nThe act 行为\n", out);
         print_step(json_object_get(all, "act"), out);
@@ -230,7 +235,7 @@ int evidence_check(struct cli *c)
         wrong = artifact_decode(c->arena, ARTIFACT_ANCHOR, text, &anchor);
         r = wrong ? -EINVAL : bundle_check(a, file, anchor, &options, &report);
         if (r == -EINVAL)
-                cli_error("%s: %s", cli_option(c, "anchor"), wrong ? wrong : report.wrong);
+                cli_error("%s: not an anchor: %s", cli_option(c, "anchor"), wrong ? wrong : report.wrong);
         else if (r < 0)
                 cli_error("%s: %s", c->operands[0], strerror(-r));
         if (r < 0)

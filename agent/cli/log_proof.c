@@ -67,7 +67,7 @@ static const char *check_signatures(struct cli *c, const Shuyi__V1__Anchor *anch
 }
 
 /* 0, or an exit code after a message. */
-static int take_head(struct cli *c, const char *note, struct head *ret)
+static int take_head(struct cli *c, const char *what, const char *note, struct head *ret)
 {
         const char *path = cli_option(c, "anchor"), *wrong;
         const Shuyi__V1__Anchor *anchor = path ? read_anchor(c, path) : NULL;
@@ -79,7 +79,7 @@ static int take_head(struct cli *c, const char *note, struct head *ret)
         if (!wrong && anchor)
                 wrong = check_signatures(c, anchor, ret);
         if (wrong)
-                cli_error("the head does not hold: %s", wrong);
+                cli_error("%s: %s", what, wrong);
         return wrong ? CLI_CHECK : CLI_OK;
 }
 
@@ -158,7 +158,7 @@ static int check_since(struct cli *c, const char *file, const struct head *now, 
         if (file_read(c, file, &text) < 0)
                 return CLI_FAILED;
         note = arena_printf(c->arena, "%.*s", (int)text.n, (const char *)text.p);
-        code = note ? take_head(c, note, &before) : CLI_FAILED;
+        code = note ? take_head(c, arena_printf(c->arena, "%s: the head that was kept does not hold", file), note, &before) : CLI_FAILED;
         if (code != CLI_OK)
                 return code;
         if (strcmp(before.c.origin, now->c.origin) != 0 || before.c.size > now->c.size) {
@@ -195,7 +195,7 @@ int log_head(struct cli *c)
         int code = ask(c, READ_CHECKPOINT, (struct bytes){ 0 }, &shuyi__v1__checkpoint_row__descriptor, &row);
 
         if (code == CLI_OK)
-                code = take_head(c, row->note, &h);
+                code = take_head(c, "the head does not hold", row->note, &h);
         if (code == CLI_OK && cli_option(c, "since"))
                 code = check_since(c, cli_option(c, "since"), &h, &since);
         if (code != CLI_OK)
@@ -289,7 +289,7 @@ static int prove(struct cli *c, uint64_t seq)
         q.n_seqs = 1;
         code = ask(c, READ_PROOF, message_pack(c->arena, &q.base), &shuyi__v1__proof_row__descriptor, &row);
         if (code == CLI_OK)
-                code = take_head(c, row->checkpoint, &h);
+                code = take_head(c, "the head does not hold", row->checkpoint, &h);
         if (code != CLI_OK)
                 return code;
         wrong = check_proof(row, seq, &h, &leaf, path);
