@@ -51,13 +51,14 @@ static const char *parse_path(struct note_cursor *c, struct witness_request *rq)
 
 const char *witness_request_parse(struct arena *a, struct bytes body, struct witness_request *ret)
 {
-        struct note_cursor c = { (const char *)body.p, (const char *)body.p + body.n };
+        struct note_cursor c;
         struct witness_request rq = { 0 };
         struct bytes line, note;
         const char *wrong;
 
         if (body.n == 0 || body.n > WITNESS_REQUEST_MAX_BYTES || memchr(body.p, 0, body.n))
                 return "length";
+        c = (struct note_cursor){ (const char *)body.p, (const char *)body.p + body.n };
         if (!note_next_line(&c, &line) || !parse_old(line, &rq.old))
                 return "old size";
         wrong = parse_path(&c, &rq);

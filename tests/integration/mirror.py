@@ -204,7 +204,16 @@ def test_the_index_is_built_again_where_it_is_missing_damaged_or_of_another_log(
 def reseal(payload, kind, epoch, seq):
     """The check of a record, as whoever owns the machine can make it: PROTOCOL.md, segments."""
     head = struct.pack("<IB", len(payload), kind)
-    return hashlib.blake2b(head[4:] + head[:4] + payload, digest_size=16, key=struct.pack("<QQ", epoch, seq)).digest()
+    key = hashlib.blake2b(b"shuyi/segment-record/v1\0" + struct.pack("<QQ", epoch, seq), digest_size=32).digest()
+    return poly1305(key, head[4:] + head[:4] + payload)
+
+
+def poly1305(key, message):
+    """RFC 8439 2.5."""
+    r, s, a = int.from_bytes(key[:16], "little") & 0x0ffffffc0ffffffc0ffffffc0fffffff, int.from_bytes(key[16:], "little"), 0
+    for i in range(0, len(message), 16):
+        a = (a + int.from_bytes(message[i:i + 16] + b"\1", "little")) * r % ((1 << 130) - 5)
+    return ((a + s) & ((1 << 128) - 1)).to_bytes(16, "little")
 
 
 def alter(t, seq, change):
