@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -222,13 +223,21 @@ static int check_before(struct broker *b, const struct beginning *from, struct f
         return f;
 }
 
-static void report(const struct replay *r, uint64_t ns)
+static double cpu_seconds(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void report(const struct replay *r, uint64_t ns, double cpu_s)
 {
         double s = (double)(ns ? ns : 1) / 1e9;
 
         printf("entries=%llu heads=%llu signatures=%llu outcomes_compared=%llu purged_bodies=%llu bytes=%llu\n", (unsigned long long)r->entries,
                (unsigned long long)r->heads, (unsigned long long)r->signed_n, (unsigned long long)r->compared, (unsigned long long)r->bare_n, (unsigned long long)r->bytes);
-        printf("speed seconds=%.3f entries_per_s=%.0f bytes_per_s=%.0f\n", s, (double)r->entries / s, (double)r->bytes / s);
+        printf("speed seconds=%.3f cpu_seconds=%.3f entries_per_s=%.0f bytes_per_s=%.0f\n", s, cpu_s, (double)r->entries / s, (double)r->bytes / s);
 }
 
 static int walk(struct broker *b, struct store *scratch, bool signatures, bool newest)
@@ -238,6 +247,7 @@ static int walk(struct broker *b, struct store *scratch, bool signatures, bool n
         struct replay r = { .fold = &fold, .segments = b->segments, .origin = b->origin, .signatures = signatures };
         struct beginning *from = calloc(1, sizeof(*from));
         struct mono_time start;
+        double cpu;
         int f = from ? begin(b, scratch, newest, &fold, from) : -ENOMEM;
 
         if (f == 0 && b->store)
@@ -246,6 +256,7 @@ static int walk(struct broker *b, struct store *scratch, bool signatures, bool n
         if (f == 0 && from->from_base && !newest)
                 f = check_before(b, from, &fold, against);
         start = times_mono();
+        cpu = cpu_seconds();
         if (f == 0)
                 f = replay_run(&r);
         if (f == 0)
@@ -254,7 +265,7 @@ static int walk(struct broker *b, struct store *scratch, bool signatures, bool n
                 f = store_commit(scratch);
         else
                 store_abort(scratch);
-        report(&r, times_mono().ns - start.ns);
+        report(&r, times_mono().ns - start.ns, cpu_seconds() - cpu);
         fold_close(&fold);
         if (f == -EBADMSG && r.reason[0])
                 fprintf(stderr, "first divergent entry %llu: %s\n", (unsigned long long)r.bad_seq, r.reason);

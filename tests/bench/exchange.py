@@ -94,6 +94,8 @@ class Exchange:
         store.fill(longlog.SHORT)
         opened = store.clean_start()
         short = store.throughput()
+        rate, ceiling = store.replay()
+        self.table.add("replay from BASE", rate, "entries/s", ceiling)
         store.fill(longlog.LONG)
         self.table.add("clean start on 10 million entries", store.clean_start(), "us", opened)
         self.table.add("throughput on 10 million entries", store.throughput(), "of ceiling", short)

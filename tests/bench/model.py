@@ -67,3 +67,11 @@ def core_delivery(parts):
 def taken(parts):
     """Push to its answer: one durable commit."""
     return parts["store_commit"] + parts["json_record_1k"]
+
+
+ROWS_AN_ENTRY = 8               # of an UPDATE: seven effects and its outcome
+
+
+def replayed(parts):
+    """An entry of 1 KiB applied again: read and checked, its body's digest, the rows that it writes."""
+    return parts["segment_read_1k"] + parts["blake2b_1k"] + ROWS_AN_ENTRY * parts["state_row"]
