@@ -2,8 +2,10 @@
  *
  * Prints one line a part: name, value, unit (tab-separated).  A figure of the exchange is only worth something beside
  * these, taken in the same run.  CPU parts are timed in CPU time of the thread, waits in wall time. */
+#include "common/exchange/exchange.h"
 #include "common/link.h"
 #include "common/macro.h"
+#include "common/merkle.h"
 #include "common/record.h"
 #include "common/segment.h"
 #include "common/store.h"
@@ -81,6 +83,15 @@ static void hash_1k_once(void)
 static void record_leaf_once(void)
 {
         record_leaf(public_key, 1, bytes_of(message, 1024));
+}
+
+/* The record of an entry's leaf, into a tree. */
+static void tree_leaf_once(void)
+{
+        static struct merkle_frontier tree;
+        struct digest leaf = merkle_leaf(bytes_of(message, LEAF_RECORD_BYTES));
+
+        merkle_append(&tree, &leaf);
 }
 
 static void seal_1k_once(void)
@@ -434,6 +445,7 @@ int main(int argc, char **argv)
         calibrate_cpu("seal_1k", seal_1k_once, 5000);
         calibrate_cpu("seal_64k", seal_once, 500);
         calibrate_cpu("record_leaf_1k", record_leaf_once, 5000);
+        calibrate_cpu("tree_leaf", tree_leaf_once, 5000);
         calibrate_cpu("json_record_1k", parse_once, 5000);
         neighbours_stop();
         calibrate_segment(argv[1]);

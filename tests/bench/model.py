@@ -73,5 +73,6 @@ ROWS_AN_ENTRY = 8               # of an UPDATE: seven effects and its outcome
 
 
 def replayed(parts):
-    """An entry of 1 KiB applied again: read and checked, its body's digest, the rows that it writes."""
-    return parts["segment_read_1k"] + parts["blake2b_1k"] + ROWS_AN_ENTRY * parts["state_row"]
+    """An entry applied again: read and checked; the digests of its envelope, of its effects (1.5 KiB together) and of its leaf in the
+    tree; the rows that it writes."""
+    return parts["segment_read_1k"] + 1.5 * parts["blake2b_1k"] + parts["tree_leaf"] + ROWS_AN_ENTRY * parts["state_row"]
