@@ -1,5 +1,5 @@
 """A city of real programs under load, measured beside what the parts cost in the same minute."""
-import os, shutil, signal, subprocess
+import os, shutil, signal, subprocess, time
 
 import crowd, full, longlog, model
 from city import City, Failed, wait_for
@@ -9,6 +9,7 @@ from table import lines
 MEMO = {"item_no": 5, "name_cn": "备注", "name_en": "memo", "data_type": "C", "length": 1000, "nullable": True,
         "sensitivity": "PUBLIC", "source_role": "AUTHORITATIVE"}
 READERS = 8
+SETTLE_S = 3                    # after a load, until what it freed is given back
 
 
 class LoadFoundation(Foundation):
@@ -111,8 +112,10 @@ class Exchange:
     def crowded(self):
         """What a thousand agents cost the broker, and what a hundred bad ones among them cost the others."""
         with self.crowd.connected():
-            self.table.add("broker, 1,000 agents, RssAnon", rss_anon_mib(self.city.broker), "MiB")
             good = self.core("crowd-good", "--rate", "500")
+            self.core("crowd-load", "--records", "64")
+            time.sleep(SETTLE_S)
+            self.table.add("broker, 1,000 agents, RssAnon", rss_anon_mib(self.city.broker), "MiB")
         with self.crowd.connected(dead=crowd.DEAD, hostile=crowd.HOSTILE):
             bad = self.core("crowd-bad", "--rate", "500")
         self.table.add("delivery p99, 1,000 agents, 100 hostile or dead", bad["delivery_p99"], "us", good["delivery_p99"])
