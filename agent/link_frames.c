@@ -240,6 +240,7 @@ static void opened(struct link *l, const Shuyi__V1__Welcome *w)
         l->status.connected_at = l->now;
         metrics_inc(l->ag->block, M_RECONNECTS, 0);
         log_event(LOG_NOTICE, "link.opened", log_u64("session", w->session), log_u64("log_size", w->log_size));
+        prover_told_size(l->prover, w->log_epoch, w->log_size);
 }
 
 static unsigned ms_until(const struct link *l, struct mono_time at)

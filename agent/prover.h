@@ -26,6 +26,9 @@ const char *prover_check_note(struct agent *ag, struct arena *a, const char *not
 
 /* A receipt came and some of its rows were settled.  Within a group. */
 int prover_hold(struct prover *p, struct arena *a, const Shuyi__V1__Receipt *receipt, struct bytes signed_receipt);
+/* A session begins: this is how large the center says that its log is (0: it does not say).  A log that is smaller than a head of
+ * its own that was verified has gone back, published or not. */
+void prover_told_size(struct prover *p, uint64_t epoch, uint64_t size);
 /* A row of it does not speak of what was sent (leaf.h): an alarm, with the receipt. */
 void prover_receipt_wrong(struct prover *p, uint64_t seq, const char *why);
 /* What somebody signed that he has seen; `envelope` is what he signed.  Cheap when it says nothing new; nothing is believed before its

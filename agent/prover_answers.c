@@ -83,6 +83,13 @@ void prover_receipt_wrong(struct prover *p, uint64_t seq, const char *why)
         prover_tell_receipt(p, ALARM_RECEIPT_WRONG, seq, why);
 }
 
+void prover_told_size(struct prover *p, uint64_t epoch, uint64_t size)
+{
+        if (size && !p->halted && epoch == p->heads.verified.epoch && size < p->heads.verified.size)
+                raise_alarm(p, &(struct alarm){ .kind = ALARM_HEAD_BACK, .about = size, .detail = "the center says that its log is smaller than a head that was verified",
+                                                .held_note = p->note });
+}
+
 /* Did somebody really sign that he has seen it? */
 static bool signed_by_anybody(struct prover *p, struct bytes envelope)
 {
