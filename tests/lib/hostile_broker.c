@@ -1,9 +1,9 @@
 /* hostile_broker: the broker as whoever has taken it over could run it (DESIGN 3, 14): it holds all keys of the center, and lies.
  *
  * The program is shuyi-broker itself; the linker puts the functions below in front of some of its own (--wrap, tests/lib/meson.build), so
- * that nothing in the product knows of lies.  $HOSTILE_LIE names a file: a line "LIE [AGENT]" in it, the name of a row of `lies` and the
- * agent (32 hex digits) that is to be told it; none: everybody.  When a lie is told first, "LIE MILLISECONDS" is added to FILE.told, and
- * from then on the time runs that the others have to find it.
+ * that nothing in the product knows of lies.  $HOSTILE_LIE names a file: lines "LIE [AGENT]" in it, a lie's name and the agent (32 hex
+ * digits) that is to be told it; none: everybody.  Whenever a lie is told, "LIE MILLISECONDS" is added to FILE.told: from the first
+ * on the time runs that the others have to find it.
  *
  * Lies of the link alter what leaves for one agent, on the front's thread: number and order of parcels are made to fit.  Lies of the log
  * make entries that the rules do not allow, so that the log's tree, heads and proofs are all of one piece. */
@@ -50,37 +50,54 @@ struct wall_time __wrap_times_wall(void);
 
 /* ---- which lie ---- */
 
-static _Thread_local struct { char name[40]; struct id agent; bool all; uint64_t read_ns; } now;
+#define TOLD_MAX 4
 
-static void read_lie(void)
+struct wish { char name[40]; struct id agent; bool all; };
+static _Thread_local struct { struct wish wish[TOLD_MAX]; unsigned n; uint64_t read_ns; } now;
+
+static void read_lies(void)
 {
         const char *path = getenv("HOSTILE_LIE");
         uint64_t ns = times_mono().ns;
-        char hex[40] = "";
+        char line[100], hex[40];
         FILE *f;
 
         if (!path || (now.read_ns && ns < now.read_ns + 20000000))
                 return;
         now.read_ns = ns;
-        now.name[0] = 0;
+        now.n = 0;
         f = fopen(path, "r");
-        if (!f)
-                return;
-        if (fscanf(f, "%39s %39s", now.name, hex) < 1)
-                now.name[0] = 0;
-        now.all = !hex_parse(hex, now.agent.b, ID_BYTES);
-        fclose(f);
+        while (f && now.n < TOLD_MAX && fgets(line, sizeof(line), f)) {
+                struct wish *w = &now.wish[now.n];
+
+                hex[0] = 0;
+                if (sscanf(line, "%39s %39s", w->name, hex) < 1)
+                        continue;
+                w->all = !hex_parse(hex, w->agent.b, ID_BYTES);
+                now.n++;
+        }
+        if (f)
+                fclose(f);
+}
+
+static bool about(const struct wish *w, const struct id *agent)
+{
+        return w->all || memcmp(agent->b, w->agent.b, ID_BYTES) == 0;
+}
+
+/* To this agent; NULL: to anybody. */
+static bool lying_to(const char *name, const struct id *agent)
+{
+        read_lies();
+        for (unsigned i = 0; i < now.n; i++)
+                if (strcmp(now.wish[i].name, name) == 0 && (!agent || about(&now.wish[i], agent)))
+                        return true;
+        return false;
 }
 
 static bool lying(const char *name)
 {
-        read_lie();
-        return strcmp(now.name, name) == 0;
-}
-
-static bool about(const struct id *agent)
-{
-        return now.all || memcmp(agent->b, now.agent.b, ID_BYTES) == 0;
+        return lying_to(name, NULL);
 }
 
 /* Appended by several threads: one write a line. */
@@ -116,11 +133,32 @@ static struct peer_route *route_of(const struct link_route *r)
         return NULL;
 }
 
+/* Acknowledged by the peer's count of parcels, taken by ours: written in place, where it has room. */
+static void count_ack(const struct peer_route *r, struct link_frame *f)
+{
+        struct arena *a = arena_new(4096);
+        Shuyi__V1__ParcelAck ack = SHUYI__V1__PARCEL_ACK__INIT;
+        struct bytes b;
+        struct frame in;
+
+        if (a && r && r->doubled != r->missing && frame_decode(a, f->body, FRAME_TO_BROKER, &in) == ACCEPTED) {
+                ack.number = in.parcel_ack->number + r->missing - r->doubled;
+                b = FRAME_ENCODE(a, FRAME_PARCEL_ACK, &ack);
+                if (b.n && b.n <= f->body.n) {
+                        memcpy((uint8_t *)f->body.p, b.p, b.n);
+                        f->body.n = b.n;
+                }
+        }
+        arena_free(a);
+}
+
 int __wrap_link_server_receive(struct link_server *s, struct link_frame **ret)
 {
         int r = __real_link_server_receive(s, ret);
         struct peer_route *p;
 
+        if (r == 0 && (*ret)->body.n > 0 && (*ret)->body.p[0] == FRAME_PARCEL_ACK)
+                count_ack(route_of(&(*ret)->route), *ret);
         if (r != 0 || (*ret)->body.n == 0 || (*ret)->body.p[0] != FRAME_HELLO)
                 return r;
         p = route_of(&(*ret)->route);
@@ -438,9 +476,8 @@ static int send_by(struct link_server *s, struct peer_route *r, struct arena *a,
 
 static const struct lie *lie_for(const struct peer_route *r)
 {
-        read_lie();
         for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
-                if (strcmp(lies[i].name, now.name) == 0 && about(&r->agent))
+                if (lying_to(lies[i].name, &r->agent))
                         return &lies[i];
         return NULL;
 }
@@ -489,34 +526,54 @@ int __wrap_link_server_give(struct link_server *s, const struct link_route *rout
 
 /* ---- lies in receipts, on the thread that delivers ---- */
 
+/* A row of a control act in the log. */
+static bool of_act(const Shuyi__V1__ReceiptRow *row)
+{
+        return row->seq != 0 && row->lane == 0;
+}
+
+static void other_code(Shuyi__V1__ReceiptRow *row)
+{
+        row->code = row->code ? ACCEPTED : E_ROLE;
+        told("receipt_code");
+}
+
+static void other_time(Shuyi__V1__ReceiptRow *row)
+{
+        row->accepted_at -= HOUR_MS;
+        told("receipt_time");
+}
+
+/* The entry of the first act that comes stands for all others. */
+static void other_entry(Shuyi__V1__ReceiptRow *row)
+{
+        static uint8_t leaf[DIGEST_BYTES], effects[DIGEST_BYTES];
+        static uint64_t seq;
+
+        if (seq == 0) {
+                memcpy(leaf, row->leaf_hash.data, DIGEST_BYTES);
+                memcpy(effects, row->effects_digest.data, DIGEST_BYTES);
+                seq = row->seq;
+                return;
+        }
+        memcpy(row->leaf_hash.data, leaf, DIGEST_BYTES);
+        memcpy(row->effects_digest.data, effects, DIGEST_BYTES);
+        row->seq = seq;
+        told("receipt_other");
+}
+
 Shuyi__V1__SignedReceipt *__wrap_receipt_sign(struct arena *a, const Shuyi__V1__Receipt *r, const uint8_t log_secret[64])
 {
-        bool code = lying("receipt_code"), time = lying("receipt_time"), other = lying("receipt_other");
+        static const struct { const char *name; void (*alter)(Shuyi__V1__ReceiptRow *row); } kinds[] = {
+                { "receipt_code", other_code }, { "receipt_time", other_time }, { "receipt_other", other_entry },
+        };
         struct id agent;
 
-        if ((!code && !time && !other) || !bytes_copy_exact(binary(r->agent), agent.b, ID_BYTES) || !about(&agent))
-                return __real_receipt_sign(a, r, log_secret);
-        for (size_t i = 0; i < r->n_rows; i++) {
-                static uint8_t leaf[DIGEST_BYTES];      /* of an entry that was here before */
-                static uint64_t seq;
-
-                if (r->rows[i]->seq == 0 || r->rows[i]->lane != 0)
-                        continue;
-                if (other && seq == 0) {
-                        memcpy(leaf, r->rows[i]->leaf_hash.data, DIGEST_BYTES);
-                        seq = r->rows[i]->seq;
-                        continue;
-                }
-                if (other) {
-                        memcpy(r->rows[i]->leaf_hash.data, leaf, DIGEST_BYTES);
-                        r->rows[i]->seq = seq;
-                }
-                if (code)
-                        r->rows[i]->code = r->rows[i]->code ? ACCEPTED : E_ROLE;
-                if (time)
-                        r->rows[i]->accepted_at -= HOUR_MS;
-                told(now.name);
-        }
+        memcpy(agent.b, r->agent.data, ID_BYTES);
+        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+                for (size_t i = 0; i < r->n_rows && lying_to(kinds[k].name, &agent); i++)
+                        if (of_act(r->rows[i]))
+                                kinds[k].alter(r->rows[i]);
         return __real_receipt_sign(a, r, log_secret);
 }
 
@@ -534,15 +591,26 @@ enum refusal __wrap_envelope_verify(struct arena *a, struct bytes wire, const st
         if (capacity_lie ? !relabel(a, &altered) : !edit_intent(a, &altered, other_object))
                 return r;
         if (envelope_parse(a, binary(altered), ret) == ACCEPTED)
-                told(now.name);
+                told(capacity_lie ? "log_capacity" : "log_recipient");
         return r;
 }
 
-static _Thread_local bool forged;               /* the next TRUST_HEAD is not what the state says */
-static _Thread_local Shuyi__V1__TrustHeadBody head_before;
-static _Thread_local uint8_t chain_before[DIGEST_BYTES], map_before[DIGEST_BYTES];
+/* A TRUST_HEAD body that owns its bytes. */
+struct head_copy { Shuyi__V1__TrustHeadBody body; uint8_t chain[DIGEST_BYTES], map_root[DIGEST_BYTES]; };
 
-/* A head that says nothing happened since the last one. */
+static void head_keep(struct head_copy *to, const Shuyi__V1__TrustHeadBody *from)
+{
+        to->body = *from;
+        memcpy(to->chain, from->chain.data, DIGEST_BYTES);
+        memcpy(to->map_root, from->map_root.data, DIGEST_BYTES);
+        to->body.chain.data = to->chain;
+        to->body.map_root.data = to->map_root;
+}
+
+static _Thread_local bool forged;               /* the next TRUST_HEAD is not what the state says */
+static _Thread_local struct head_copy honest, before;
+
+/* Another map; or a head that says that nothing happened since the last honest one. */
 int __wrap_exchange_trust_head_body(struct state state, struct arena *a, Shuyi__V1__TrustHeadBody *ret)
 {
         int r = __real_exchange_trust_head_body(state, a, ret);
@@ -550,43 +618,50 @@ int __wrap_exchange_trust_head_body(struct state state, struct arena *a, Shuyi__
 
         if (r < 0)
                 return r;
-        forged = (stale && head_before.trust_seq && head_before.trust_seq < ret->trust_seq) || root;
+        head_keep(&honest, ret);
+        forged = root || (stale && before.body.trust_seq && before.body.trust_seq < ret->trust_seq);
         if (root) {
                 ret->map_root.data[0] ^= 1;
         } else if (forged) {
-                ret->trust_seq = head_before.trust_seq;
-                memcpy(ret->chain.data, chain_before, DIGEST_BYTES);
-                memcpy(ret->map_root.data, map_before, DIGEST_BYTES);
+                ret->trust_seq = before.body.trust_seq;
+                memcpy(ret->chain.data, before.chain, DIGEST_BYTES);
+                memcpy(ret->map_root.data, before.map_root, DIGEST_BYTES);
         } else if (!stale) {
-                head_before = *ret;
-                memcpy(chain_before, ret->chain.data, DIGEST_BYTES);
-                memcpy(map_before, ret->map_root.data, DIGEST_BYTES);
+                head_keep(&before, ret);
         }
         return 0;
 }
 
+static bool of_person(const struct entry *entry)
+{
+        return entry->claim->kind->class == KIND_CONTROL && entry->claim->kind->number != KIND_DELIVERY_RECEIPT && entry->link;
+}
+
+/* The state takes what is true; the log gets what is not. */
 int __wrap_exchange_apply(struct exchange *x, struct state state, const struct entry *entry, struct arena *a, struct outcome *ret)
 {
-        bool head = entry->claim->kind->number == KIND_TRUST_HEAD && forged;
+        struct entry real = *entry;
+        struct claim claim = *entry->claim;
+        bool head = claim.kind->number == KIND_TRUST_HEAD && forged;
         int r;
 
         if (head) {
+                claim.open_body = &honest.body.base;
+                real.claim = &claim;
                 forged = false;
-                *ret = (struct outcome){ .code = ACCEPTED, .detail = "" };
-                told(now.name);
-                return 0;
+                told("log_head");
         }
-        r = __real_exchange_apply(x, state, entry, a, ret);
-        if (r == 0 && entry->claim->kind->class == KIND_CONTROL && entry->claim->kind->number != KIND_DELIVERY_RECEIPT && entry->link) {
-                if (ret->code != ACCEPTED && lying("log_accept")) {
-                        ret->code = ACCEPTED;
-                        told(now.name);
-                } else if (ret->code == ACCEPTED && lying("log_refuse")) {
-                        ret->code = E_ROLE;
-                        told(now.name);
-                }
+        r = __real_exchange_apply(x, state, &real, a, ret);
+        if (r < 0 || !of_person(entry))
+                return r;
+        if (ret->code != ACCEPTED && lying("log_accept")) {
+                ret->code = ACCEPTED;
+                told("log_accept");
+        } else if (ret->code == ACCEPTED && lying("log_refuse")) {
+                ret->code = E_ROLE;
+                told("log_refuse");
         }
-        return r;
+        return 0;
 }
 
 static bool on_sequencer(void)
@@ -600,16 +675,19 @@ static bool on_sequencer(void)
 struct wall_time __wrap_times_wall(void)
 {
         static _Thread_local struct wall_time stopped;
+        static _Thread_local bool ahead;
         struct wall_time t = __real_times_wall();
 
         if (!on_sequencer())
                 return t;
         if (lying("log_ahead")) {
-                told(now.name);
+                if (!ahead)
+                        told("log_ahead");
+                ahead = true;
                 t.ms += HOUR_MS;
         } else if (lying("log_still")) {
                 if (stopped.ms == 0)
-                        told(now.name);
+                        told("log_still");
                 t = stopped = stopped.ms ? stopped : t;
         }
         return t;

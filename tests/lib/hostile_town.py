@@ -5,13 +5,12 @@ back to what it was when it was whole: each lie meets the same town."""
 import json, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "deploy" / "demo.d")]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
 sys.dont_write_bytecode = True
 
-from city import City, Failed, wait_for
+from city import City, Failed, Witness, wait_for
 from data import now
 from foundation import AUTHORITY, DEPLOY, Foundation
-from witness import Witness
 
 POLICY = {"trust_head_s": 10, "trust_max_age_s": 60, "trust_max_age_personal_s": 60}    # the shortest that a policy may say
 LATE_S = 5                                                                              # as proof.late
@@ -46,6 +45,8 @@ class HostileTown(Foundation):
         self.code = 442000000000
         self.push()
         self.settle()
+        self.spoilt, self.follower = False, None
+        self.mirror(follow=False).wait(30)
         self.stop()
         shutil.copytree(self.city.dir, self.whole)
         self.start_all()
@@ -89,6 +90,14 @@ class HostileTown(Foundation):
         shutil.copytree(self.whole, self.city.dir)
         self.start_all()
 
+    def fresh(self):
+        """For a case of its own."""
+        self.mirror_stop()
+        if self.spoilt:
+            self.restore()
+        self.honest()
+        self.spoilt = False
+
     def settle(self):
         """Everybody has a fresh head of all that happened, and what was receipted is proved."""
         for agent in self.agents:
@@ -97,6 +106,7 @@ class HostileTown(Foundation):
 
     def end(self):
         self.honest()
+        self.mirror_stop()
         self.city.stop()
         shutil.rmtree(self.dir)
 
@@ -107,11 +117,11 @@ class HostileTown(Foundation):
             path.unlink(missing_ok=True)
         time.sleep(0.05)                        # the broker looks every 20 ms
 
-    def lie(self, name, agent=None):
-        """From now on; told() says since when somebody has heard it."""
+    def lie(self, *lies):
+        """Names, each followed by the agent that is to be told it, or None: from now on; told() says since when somebody has heard it."""
         self.honest()
         new = self.lie_file.with_suffix(".new")
-        new.write_text(f"{name} {self.ids[agent.name] if agent else ''}\n")
+        new.write_text("".join(f"{name} {self.ids[agent.name] if agent else ''}\n" for name, agent in zip(lies[::2], lies[1::2])))
         new.rename(self.lie_file)
         time.sleep(0.05)
 
@@ -155,18 +165,19 @@ class HostileTown(Foundation):
 
     # ---- the auditor ----
 
-    def mirror(self):
-        """The auditor's mirror, following; DIR/copy is put back with the town."""
+    def mirror(self, follow=True):
+        """The auditor's mirror; its copy is put back with the town."""
         env = {**os.environ, "SHUYI_PASSPHRASE_FILE": str(self.city.passphrase), "SHUYI_DEMO_KEYS": "1", "SHUYI_AGENT": str(self.center.socket)}
         arguments = [self.city.bin("agent/cli/shuyi"), "audit", "mirror", self.city.dir / "copy", "--key", self.auditor.key, "--allow-volatile",
-                     "--anchor", self.anchor, "--follow"]
-        self.follower = subprocess.Popen([str(a) for a in arguments], env=env, stdout=subprocess.DEVNULL, stderr=open(self.dir / "mirror.log", "w"), text=True)
+                     "--anchor", self.anchor, *(["--follow"] if follow else [])]
+        with open(self.dir / "mirror.log", "w") as log:
+            self.follower = subprocess.Popen([str(a) for a in arguments], env=env, stdout=subprocess.DEVNULL, stderr=log)
         return self.follower
 
     def mirror_stop(self):
-        if self.follower.poll() is None:
+        if self.follower and self.follower.poll() is None:
             self.follower.send_signal(signal.SIGTERM)
-        self.follower.wait(20)
+            self.follower.wait(20)
 
     def mirror_said(self):
         return (self.dir / "mirror.log").read_text()
