@@ -179,24 +179,24 @@ static int verify(struct mirror *m, const struct segment_entry *e, const struct 
         return 0;
 }
 
-/* The anchor of the version that the auditor was handed is that very anchor. */
-static int check_anchor(struct mirror *m)
+/* The anchor of the version that the auditor was handed is that very anchor.  1; 0: the log has none of that version. */
+static int look_at_anchor(struct mirror *m, struct state state)
 {
         const Shuyi__V1__DocumentRow *row;
         const Shuyi__V1__SignedAnchor *s;
         uint8_t number[4];
 
         if (m->anchor_seen)
-                return 0;
+                return 1;
         put_be32(number, m->anchor->version);
-        row = FOLD_ROW(store_state(m->store), m->arena, shuyi__v1__document_row__descriptor, TABLE_ANCHOR, bytes_of(number, 4));
+        row = FOLD_ROW(state, m->arena, shuyi__v1__document_row__descriptor, TABLE_ANCHOR, bytes_of(number, 4));
         if (!row)
                 return 0;
         s = message_parse(m->arena, &shuyi__v1__signed_anchor__descriptor, bytes_of(row->bytes_.data, row->bytes_.len));
         if (!s || !bytes_equal(bytes_of(s->anchor.data, s->anchor.len), m->anchor_bytes))
                 return bad(m, m->fold.seq, "the log's anchor of version %u is not the one given", m->anchor->version);
         m->anchor_seen = true;
-        return 0;
+        return 1;
 }
 
 static int keep(struct mirror *m, struct bytes payload, const struct claim *claim, const struct segment_entry *e, const struct outcome *o, const struct digest *leaf)
@@ -238,7 +238,9 @@ static int step(struct mirror *m, struct bytes payload, const struct segment_ent
                 return bad(m, e->seq, "the rules refuse it, and refused data makes no entry: %s", refusal_text(outcome.code)->code);
         m->counts.entries++;
         r = keep(m, payload, claim, e, &outcome, &leaf);
-        return r == 0 ? check_anchor(m) : r;
+        if (r == 0)
+                r = look_at_anchor(m, store_state(m->store));
+        return r < 0 ? r : 0;
 }
 
 /* The last entry held, shown again. */
@@ -352,6 +354,9 @@ static int check_published(struct mirror *m, struct store_snapshot *p, const cha
                 return bad(m, c.size, "the published head of size %llu signs another tree than the entries give", (unsigned long long)c.size);
         if (c.size < m->published)
                 return bad(m, c.size, "the published head goes back from size %llu to %llu", (unsigned long long)m->published, (unsigned long long)c.size);
+        r = look_at_anchor(m, store_snapshot_state(p));
+        if (r <= 0)                             /* else a log of other roots would do that never comes to this version */
+                return r < 0 ? r : bad(m, c.size, "the log does not hold the anchor that was given, version %u", m->anchor->version);
         if (quorum.count < anchor->witness_quorum)
                 return bad(m, c.size, "the published head has %u cosignatures of a quorum of %u", quorum.count, anchor->witness_quorum);
         m->published = c.size;
