@@ -8,7 +8,7 @@
 #define DEPARTMENTS_MAX 8
 #define PERSONS_MAX 64
 #define RESOURCES_MAX 4
-#define GRANTS_MAX 64
+#define GRANTS_MAX 8
 
 /* ---- keys and values ---- */
 
@@ -260,17 +260,25 @@ static void add_matter(struct search_writer *w, struct about *o, struct bytes id
         }
 }
 
-static void add_handed_over(struct search_writer *w, struct about *o, const struct claim *c)
+/* More grants than `about` has room for may have been handed over at once: each row is written for itself. */
+static int write_handed_over(struct search_writer *w, const struct about *act, const struct claim *c)
 {
         const Shuyi__V1__HandoverBody *body = (const void *)c->open_body;
+        int r = 0;
 
-        for (size_t i = 0; body && i < body->n_rows; i++)
-                add_grant(w, o, bytes_of(body->rows[i]->grant.data, body->rows[i]->grant.len));
+        for (size_t i = 0; body && i < body->n_rows && r == 0; i++) {
+                struct about row = { .hit = act->hit, .set = act->set };
+
+                if (add_grant(w, &row, bytes_of(body->rows[i]->grant.data, body->rows[i]->grant.len)))
+                        r = write_about(w, &row);
+        }
+        return r;
 }
 
 static int add_act(struct search_writer *w, struct about *o, const struct claim *c, enum refusal code)
 {
         const Shuyi__V1__Intent *i = c->intent;
+        int r;
 
         o->set = SEARCH_ACTS;
         add_department(o, i->from);
@@ -282,12 +290,11 @@ static int add_act(struct search_writer *w, struct about *o, const struct claim 
         add_matter(w, o, bytes_of(i->request.data, i->request.len));
         add_matter(w, o, bytes_of(i->grant.data, i->grant.len));
         add_matter(w, o, bytes_of(i->object.data, i->object.len));
-        if (c->kind->number == KIND_HANDOVER)
-                add_handed_over(w, o, c);
         add_code(o, code);
         if (code != ACCEPTED)
                 add_code(o, SEARCH_REFUSED);
-        return write_about(w, o);
+        r = write_about(w, o);
+        return r == 0 && c->kind->number == KIND_HANDOVER ? write_handed_over(w, o, c) : r;
 }
 
 static bool is_shown(const struct kind *k)

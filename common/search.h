@@ -9,7 +9,7 @@
 #include "common/exchange/exchange.h"
 #include "common/store.h"
 
-#define SEARCH_VERSION 1                        /* of the keys: another one is rebuilt */
+#define SEARCH_VERSION 2                        /* of the keys: another one is rebuilt */
 #define SEARCH_KEY_MAX (3 + 255 + 8)
 #define SEARCH_REFUSED UINT32_MAX               /* stands beside each code that is no acceptance */
 

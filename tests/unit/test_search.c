@@ -4,6 +4,7 @@
 #include "tests/lib/temp_dir.h"
 #include "tests/lib/unit.h"
 #include <errno.h>
+#include <stdio.h>
 
 #define DB_SEARCH STORE_FOLD_END
 #define FOUND_MAX 64
@@ -230,6 +231,67 @@ static void test_acts_are_found_by_who_signed_and_by_outcome(void **state)
         teardown(&s);
 }
 
+/* ---- a HANDOVER of many grants ---- */
+
+#define HANDED_OVER 200
+
+static struct digest handed_over(unsigned i)
+{
+        return digest_plain(bytes_of(&i, sizeof(i)));
+}
+
+static void put_grant(struct scene *s, unsigned i)
+{
+        Shuyi__V1__GrantRow g = SHUYI__V1__GRANT_ROW__INIT;
+        struct digest id = handed_over(i);
+        uint8_t key[33] = { TABLE_GRANT };
+        char consumer[19];
+
+        snprintf(consumer, sizeof(consumer), "%018u", i);
+        g.consumer = consumer;
+        g.provider = (char *)CITY_CIVIL;
+        g.resource = (char *)"3074420000001/000001";
+        memcpy(key + 1, id.b, DIGEST_BYTES);
+        assert_int_equal(store_put(s->store, STORE_STATE, bytes_of(key, sizeof(key)), message_pack(s->a, &g.base)), 0);
+}
+
+static void test_R_161_each_grant_of_a_long_handover_is_found(void **state)
+{
+        Shuyi__V1__HandoverBody body = SHUYI__V1__HANDOVER_BODY__INIT;
+        Shuyi__V1__HandoverRow rows[HANDED_OVER], *list[HANDED_OVER];
+        struct digest ids[HANDED_OVER];
+        Shuyi__V1__Intent intent = SHUYI__V1__INTENT__INIT;
+        struct claim c = { .kind = kind_find(KIND_HANDOVER), .intent = &intent, .open_body = &body.base };
+        uint64_t seq;
+        struct scene s;
+
+        setup(&s);
+        seq = s.fold.seq + 1;
+        store_snapshot_close(s.p);
+        assert_int_equal(store_begin(s.store), 0);
+        for (unsigned i = 0; i < HANDED_OVER; i++) {
+                put_grant(&s, i);
+                ids[i] = handed_over(i);
+                shuyi__v1__handover_row__init(&rows[i]);
+                rows[i].grant = (ProtobufCBinaryData){ DIGEST_BYTES, ids[i].b };
+                list[i] = &rows[i];
+        }
+        body.rows = list;
+        body.n_rows = HANDED_OVER;
+        struct search_writer w = { .store = s.store, .db = DB_SEARCH, .state = store_state(s.store), .arena = s.a };
+        assert_int_equal(search_add(&w, seq, (struct wall_time){ 1 }, &c, ACCEPTED), 0);
+        assert_int_equal(store_commit(s.store), 0);
+        assert_int_equal(store_snapshot_open(s.store, &s.p), 0);
+        for (unsigned i = 0; i < HANDED_OVER; i++) {
+                char consumer[19];
+
+                snprintf(consumer, sizeof(consumer), "%018u", i);
+                assert_int_equal(search_has(s.p, DB_SEARCH, SEARCH_ACTS, SEARCH_GRANT, bytes_digest(&ids[i]), seq), 1);
+                assert_int_equal(search_has(s.p, DB_SEARCH, SEARCH_ACTS, SEARCH_DEPARTMENT, bytes_str(consumer), seq), 1);
+        }
+        teardown(&s);
+}
+
 static void test_the_position_is_read_again_and_another_version_is_none(void **state)
 {
         struct search_position at;
@@ -257,6 +319,7 @@ int main(void)
                 cmocka_unit_test(test_each_criterion_narrows_and_pages_join_without_gap_or_double),
                 cmocka_unit_test(test_R_154_a_scope_shows_no_more_than_the_role_may_see),
                 cmocka_unit_test(test_acts_are_found_by_who_signed_and_by_outcome),
+                cmocka_unit_test(test_R_161_each_grant_of_a_long_handover_is_found),
                 cmocka_unit_test(test_the_position_is_read_again_and_another_version_is_none),
         };
 
