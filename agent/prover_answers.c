@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/outbox.h"
 #include "agent/prover_internal.h"
 #include "agent/replica.h"
 #include "common/log.h"
@@ -41,15 +42,27 @@ static void raise_alarm(struct prover *p, const struct alarm *alarm)
                 log_event(LOG_ERR, "alarm.not_kept", log_str("kind", alarm_name(alarm->kind)), log_u64("about", alarm->about), log_errno("fault", r));
 }
 
-static bool names(const Shuyi__V1__Receipt *receipt, uint64_t seq)
+static const Shuyi__V1__ReceiptRow *row_of(const Shuyi__V1__Receipt *receipt, uint64_t seq)
 {
         for (size_t i = 0; receipt && i < receipt->n_rows; i++)
                 if (receipt->rows[i]->seq == seq)
-                        return true;
-        return false;
+                        return receipt->rows[i];
+        return NULL;
 }
 
-/* The alarm with the first receipt that names its seq. */
+/* What was sent under that row, if it is still there. */
+static struct bytes sent_under(struct link *l, struct arena *a, const Shuyi__V1__Receipt *receipt, const Shuyi__V1__ReceiptRow *row)
+{
+        struct state state = store_state(l->ag->store);
+        Shuyi__Agent__OutboxRow *box;
+        Shuyi__Agent__SealedRow *sent;
+
+        if (outbox_get(state, a, &box) < 0 || receipt->outbox_epoch != box->epoch || outbox_find(state, a, row->lane, row->outbox_seq, &sent) <= 0)
+                return (struct bytes){ 0 };
+        return keep_bytes(sent->envelope);
+}
+
+/* The alarm with the first receipt that names its seq, and what was sent: of the two this is the last copy once the round is over. */
 static int run_tell_receipt(struct link *l, struct arena *a, const void *item)
 {
         struct telling t = *(const struct telling *)item;
@@ -58,12 +71,18 @@ static int run_tell_receipt(struct link *l, struct arena *a, const void *item)
         struct bytes key, value;
 
         while (keep_next(store_state(l->ag->store), &prefix, &from, &key, &value) > 0) {
+                const Shuyi__V1__Receipt *receipt;
+                const Shuyi__V1__ReceiptRow *named;
+
                 from = keep_after(key);
                 if (keep_decode(a, value, &shuyi__agent__held_row__descriptor, &row) <= 0 || row->first_seq > t.alarm.about || row->last_seq < t.alarm.about)
                         continue;
-                if (!names(prover_receipt_of(a, row), t.alarm.about))
+                receipt = prover_receipt_of(a, row);
+                named = row_of(receipt, t.alarm.about);
+                if (!named)
                         continue;
                 t.alarm.receipt = keep_bytes(row->receipt);
+                t.alarm.envelope = sent_under(l, a, receipt, named);
                 break;
         }
         return run_tell(l, a, &t);
