@@ -1,10 +1,13 @@
-/* reads: see the header.  The thread: takes questions, lets those wait whose entry is not committed yet, sends pages. */
+/* reads: see the header.  The thread: takes questions, lets those wait whose entry is not committed yet, answers the others by
+ * turns, sends pages. */
 #include "broker/reads.h"
 #include "broker/index.h"
+#include "broker/read_turns.h"
 #include "common/macro.h"
 #include <errno.h>
 #include <stdlib.h>
 
+#define TAKE_MAX 256                    /* questions taken in before one is answered */
 #define TILE_PATIENCE_MS 1000           /* a proof waits so long for a damaged tile to be mended */
 
 struct reads {
@@ -17,6 +20,7 @@ struct reads {
         struct tiles_reader *tiles;
         struct bundle_trust *trust;
         struct question *waiting;       /* for need_seq */
+        struct read_turns turns;        /* of those that can be answered */
 };
 
 /* ---- a page ---- */
@@ -172,7 +176,7 @@ static void take(struct reads *self, struct question *q)
         if (q->need_seq < synced)
                 q->need_seq = synced;
         if (reached(self, q)) {
-                answer(self, q);
+                read_turns_put(&self->turns, q);
                 return;
         }
         q->next = self->waiting;
@@ -200,7 +204,7 @@ static void look_again(struct reads *self)
         for (; list; list = next) {
                 next = list->next;
                 if (reached(self, list)) {
-                        answer(self, list);
+                        read_turns_put(&self->turns, list);
                 } else if (now >= list->until.ns) {
                         refuse_late(self, list);
                 } else {
@@ -210,18 +214,44 @@ static void look_again(struct reads *self)
         }
 }
 
+/* All that came; waits for it only if nothing else is to be done.  False: the end. */
+static bool take_all(struct reads *self)
+{
+        int patience_ms = self->turns.first ? 0 : self->waiting ? 2 : 500, r = 1;
+        struct question *q;
+
+        for (unsigned i = 0; i < TAKE_MAX && r > 0; i++, patience_ms = 0) {
+                r = question_queue_take(&self->broker->questions, patience_ms, &q);
+                if (r > 0)
+                        take(self, q);
+        }
+        return r >= 0;
+}
+
+static void answer_next(struct reads *self)
+{
+        struct question *q = read_turns_take(&self->turns);
+        uint64_t from = times_mono().ns, now;
+        uint32_t link;
+
+        if (!q)
+                return;
+        link = q->link;
+        answer(self, q);
+        now = times_mono().ns;
+        if (read_turns_charge(&self->turns, link, now - from, now) < 0)
+                broker_fail("reads.memory", -ENOMEM);
+}
+
 static void *run(void *arg)
 {
         struct reads *self = arg;
-        struct question *q;
-        int r;
 
         pthread_setname_np(pthread_self(), "reads");
-        while ((r = question_queue_take(&self->broker->questions, self->waiting ? 2 : 500, &q)) >= 0) {
-                if (r > 0)
-                        take(self, q);
+        while (take_all(self)) {
                 if (self->waiting)
                         look_again(self);
+                answer_next(self);
                 atomic_store(&self->broker->heartbeat[3], times_mono().ns);
         }
         return NULL;
@@ -261,6 +291,9 @@ void reads_stop(struct reads *self)
                 next = q->next;
                 question_free(q);
         }
+        for (struct question *q; (q = read_turns_take(&self->turns));)
+                question_free(q);
+        read_turns_fini(&self->turns);
         tiles_reader_free(self->tiles);
         bundle_trust_free(self->trust);
         arena_free(self->arena);
