@@ -31,11 +31,11 @@ class Process:
     """A program that can be killed and started again with the same arguments; its log goes to a file."""
 
     def __init__(self, name, arguments, log, env=None):
-        self.name, self.arguments, self.log, self.env, self.process = name, [str(a) for a in arguments], log, env, None
+        self.name, self.arguments, self.log, self.env, self.process = name, [str(a) for a in arguments], log, dict(env or {}), None
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+            self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.env})
         return self
 
     def alive(self):
