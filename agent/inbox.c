@@ -197,6 +197,14 @@ static int note_acquired(struct arena *a, Shuyi__Agent__CursorRow *c, uint64_t a
         return 0;
 }
 
+/* When a link counts as acquired: now, but not before the one in front of it in the same receipt, whose times only go up. */
+static struct wall_time acquired(const Shuyi__Agent__CursorRow *c, struct wall_time now)
+{
+        uint64_t before = c->n_acquired_at ? c->acquired_at[c->n_acquired_at - 1] : 0;
+
+        return (struct wall_time){ before > now.ms ? before : now.ms };
+}
+
 static void tell_breach(struct inbox *i, const struct digest *grant, const Shuyi__Agent__PendingRow *link, const struct opened *o)
 {
         metrics_inc(i->ag->block, M_BREACH, agent_refusal_index(o->code));
@@ -208,6 +216,7 @@ static void tell_breach(struct inbox *i, const struct digest *grant, const Shuyi
 static int open_into(struct inbox *i, struct arena *a, const struct digest *grant, Shuyi__Agent__CursorRow *c, const Shuyi__Agent__PendingRow *link,
                      const struct digest *header, struct wall_time now, struct mono_time mono)
 {
+        struct wall_time at = acquired(c, now);
         struct opened o;
         int r = opener_open(i->ag, a, grant, c, link, now, &o);
 
@@ -227,9 +236,9 @@ static int open_into(struct inbox *i, struct arena *a, const struct digest *gran
                 r = store_opened(i, a, grant, link, &o);
         }
         if (r == 0)
-                r = note_acquired(a, c, now.ms);
+                r = note_acquired(a, c, at.ms);
         if (r == 0)
-                r = uses_note(i->ag, a, grant, link, &o, now);
+                r = uses_note(i->ag, a, grant, link, &o, at);
         if (r < 0)
                 return r;
         c->opened = link->stream_seq;

@@ -2,6 +2,9 @@
 #include "agent/inbox.h"
 #include "agent/outbox.h"
 #include "agent/receipts.h"
+#include "agent/tables.h"
+#include "common/audit.h"
+#include "common/envelope.h"
 #include "common/macro.h"
 #include "tests/lib/transfer.h"
 #include "tests/lib/unit.h"
@@ -193,6 +196,29 @@ static void test_R_075_a_breach_is_told_by_a_nack_and_the_subscription_taken_up_
         assert_int_equal(market_subscription(s->t->m, &s->t->grant)->cursor, second.stream_seq);
 }
 
+/* A receipt has its times as steps that cannot be negative; the department's own copy of the use must say the same. */
+static void test_R_153_a_clock_set_back_leaves_receipt_and_own_copy_with_one_time(void **state)
+{
+        _cleanup_(scene_freep) struct scene *s = scene_new();
+        Shuyi__Agent__SealedRow e = transfer_send_epoch(s->t), u = transfer_send_update(s->t, transfer_record(s->t, granted, 3, "中山市"));
+        Shuyi__Agent__PendingRow first = transfer_epoch_link(s->t, &e), second = transfer_link(s->t, &u);
+        struct agent_key k = agent_key_u64(agent_key_bytes(agent_key(AGENT_USE), bytes_digest(&s->t->grant)), 2);
+        Shuyi__V1__AcquisitionRow *use;
+        const struct claim *claim;
+
+        scene_open(s);
+        s->t->m->c->now.ms += 10000;
+        assert_int_equal(take(s, &first), 1);
+        s->t->m->c->now.ms -= 8000;
+        assert_int_equal(take(s, &second), 1);
+        s->mono.ns += 101000000;
+        assert_refusal(receipt(s, 1), ACCEPTED);
+        assert_int_equal(keep_get(store_state(s->t->consumer.store), s->t->arena, &k, &shuyi__v1__acquisition_row__descriptor, &use), 1);
+        assert_refusal(envelope_parse(s->t->arena, s->t->m->c->log[s->t->m->c->log_n - 1].wire, &claim), ACCEPTED);
+        assert_int_equal(claim->intent->kind, KIND_DELIVERY_RECEIPT);
+        assert_int_equal(use->acquired_at, audit_acquired_at((const void *)claim->open_body, 2).ms);
+}
+
 static void test_another_history_stops_the_subscription(void **state)
 {
         _cleanup_(scene_freep) struct scene *s = scene_new();
@@ -224,6 +250,7 @@ int main(void)
                 cmocka_unit_test(test_what_cannot_be_opened_yet_waits_and_is_opened_in_order),
                 cmocka_unit_test(test_R_075_a_breach_is_told_by_a_nack_and_the_subscription_taken_up_again_goes_on_behind_it),
                 cmocka_unit_test(test_another_history_stops_the_subscription),
+                cmocka_unit_test(test_R_153_a_clock_set_back_leaves_receipt_and_own_copy_with_one_time),
         };
 
         if (sodium_init() < 0)
