@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/alarms.h"
+#include "agent/flow.h"
 #include "agent/outbox.h"
 #include "agent/prover_internal.h"
 #include "agent/replica.h"
@@ -451,12 +452,26 @@ uint64_t prover_late_ms(const struct prover *p)
         return (uint64_t)config_int(p->l->ag->config, S_LATE);
 }
 
-/* Only time over a standing link counts. */
+/* Did the wall clock step since the last look?  Then ages told by it say nothing for a while. */
+static bool clock_stepped(struct prover *p)
+{
+        struct wall_time was = p->seen_wall;
+        uint64_t even = was.ms + (p->l->mono.ns - p->seen_mono.ns) / 1000000, now = p->l->now.ms;
+
+        p->seen_wall = p->l->now;
+        p->seen_mono = p->l->mono;
+        return was.ms && (now > even ? now - even : even - now) > FLOW_AHEAD_MS;
+}
+
+/* Only time over a standing link counts, and by a clock that runs evenly. */
 static void watch_late(struct prover *p)
 {
-        uint64_t late = prover_late_ms(p), up = (p->l->mono.ns - p->up_since.ns) / 1000000;
+        uint64_t late = prover_late_ms(p), up;
         unsigned slot;
 
+        if (clock_stepped(p))
+                p->up_since = p->l->mono;
+        up = (p->l->mono.ns - p->up_since.ns) / 1000000;
         if (up < late)
                 return;
         if (p->oldest.ms && p->l->now.ms > p->oldest.ms + late && p->told_seq != p->oldest_seq) {
@@ -474,7 +489,7 @@ static void watch(struct prover *p)
         p->watched_at = p->l->mono;
         if (link_item(p->l, run_first, NULL) < 0)
                 return;
-        if (!p->halted)
+        if (!p->halted && p->up_since.ns)
                 watch_late(p);
         release(p);
         prover_tell(p);

@@ -47,6 +47,8 @@ struct prover {
         bool singly;                            /* a run was not proved: leaf by leaf, to find which */
         /* times */
         struct mono_time up_since, watched_at, head_at, claim_at, again_at;
+        struct wall_time seen_wall;             /* both clocks at the last look for what is late */
+        struct mono_time seen_mono;
         const char *why;                        /* static: why the last answer did not serve */
         unsigned alarms;
         bool halted;

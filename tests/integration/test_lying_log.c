@@ -16,14 +16,20 @@
 #include "tests/lib/unit.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base64.h"
 
 #define LEAVES_MAX 64
+#define LATE_MS 5000
+#define LATE "proof:\n  late: 5s\n"
+
+static const char *shifted_clock;       /* a library; NULL: not with this build */
 
 /* ---- the log ---- */
 
@@ -275,7 +281,7 @@ static struct lying_log *lying_log_new(void)
         struct lying_log *g = calloc(1, sizeof(*g));
 
         g->s = center_new();
-        g->s->more = "proof:\n  late: 5s\n";
+        g->s->more = LATE;
         for (uint64_t i = 0; i < LEAVES_MAX; i++)
                 g->receipt_leaf[i] = leaf_of(i, 1);
         return g;
@@ -647,6 +653,64 @@ static void test_what_halts_does_so_over_a_new_start_until_a_person_dismisses_it
         end(g);
 }
 
+static void serve_for(struct lying_log *g, uint64_t ms)
+{
+        for (uint64_t until = center_now_ms() + ms; center_now_ms() < until;)
+                serve(g);
+}
+
+/* The agent runs and nobody answers it. */
+static void ignore_for(struct lying_log *g, uint64_t ms)
+{
+        for (uint64_t until = center_now_ms() + ms; center_now_ms() < until;)
+                center_hear(g->s, 50);
+}
+
+static void test_time_without_a_link_is_not_held_against_the_center(void **state)
+{
+        struct lying_log *g = lying_log_new();
+
+        verify_one(g);
+        g->withhold = true;
+        act(g);
+        until_metric(g, "shuyi_agent_receipts_unproved", 1);
+        center_stop_agent(g->s);
+        center_start_agent(g->s);
+        ignore_for(g, LATE_MS + 3000);
+        assert_true(center_metric(g->s, "shuyi_agent_receipts_unproved") == 1);
+        assert_true(center_metric(g->s, "shuyi_agent_alarms") == 0);
+        end(g);
+}
+
+static void test_a_clock_set_forward_is_not_held_against_the_center(void **state)
+{
+        struct lying_log *g;
+        int64_t shift = 120000;
+        char path[300];
+        int fd;
+
+        if (!shifted_clock)
+                skip();
+        g = lying_log_new();
+        snprintf(path, sizeof(path), "%s/clock", g->s->dir);
+        fd = open(path, O_RDWR | O_CREAT, 0600);
+        assert_int_equal(ftruncate(fd, 4096), 0);
+        setenv("LD_PRELOAD", shifted_clock, 1);
+        setenv("SHIFTED_CLOCK", path, 1);
+        verify_one(g);
+        unsetenv("LD_PRELOAD");
+        serve_for(g, LATE_MS + 1000);
+        g->withhold = true;
+        act(g);
+        until_metric(g, "shuyi_agent_receipts_unproved", 1);
+        assert_int_equal(pwrite(fd, &shift, sizeof(shift), 0), sizeof(shift));
+        serve_for(g, 3000);
+        assert_true(center_metric(g->s, "shuyi_agent_alarms") == 0);
+        until_metric(g, "shuyi_agent_alarms_raised_total{kind=\"receipt_late\"}", 1);         /* it is late all the same */
+        close(fd);
+        end(g);
+}
+
 static void test_with_the_quorum_a_head_is_taken(void **state)
 {
         struct lying_log *g = lying_log_new();
@@ -705,6 +769,8 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_receipts_of_an_honest_log_are_proved_and_go),
                 cmocka_unit_test(test_each_lie_of_the_log_is_found_kept_and_told),
                 cmocka_unit_test(test_what_halts_does_so_over_a_new_start_until_a_person_dismisses_it),
+                cmocka_unit_test(test_time_without_a_link_is_not_held_against_the_center),
+                cmocka_unit_test(test_a_clock_set_forward_is_not_held_against_the_center),
                 cmocka_unit_test(test_with_the_quorum_a_head_is_taken),
                 cmocka_unit_test(test_what_peers_saw_of_the_same_log_is_proved_and_forgotten),
                 cmocka_unit_test(test_two_agents_shown_two_histories_find_out_by_what_they_sign),
@@ -713,5 +779,6 @@ int main(int argc, char **argv)
         if (argc < 2)
                 return 2;
         center_program = argv[1];
+        shifted_clock = argc > 2 ? argv[2] : NULL;
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
