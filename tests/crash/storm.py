@@ -3,7 +3,7 @@
 Streams: 行政区划 (open) to `health` and, coming and going, to `health-b` and a third agent that is revoked and replaced;
 区划管理明细 (conditional, two of its items) from a second agent to `health`.  What `health` has must be whole; what the others have
 must be of the same stream, in order, with gaps only where their grant did not run."""
-import collections, json, pathlib, re, struct, subprocess, time
+import collections, json, pathlib, re, signal, struct, subprocess, time
 
 import entries as catalog
 from space import mount
@@ -15,6 +15,7 @@ from wire import Wires
 
 QUORUM = 2
 PATIENCE = 180
+YOUNG = 3                               # seconds within which a program may not have come to listen to signals
 PART = ("code", "name")                 # items of the conditional entry that are granted
 SANITIZERS = ("ThreadSanitizer", "AddressSanitizer", "LeakSanitizer", "runtime error:")
 FACTS = ("channel", "user", "approver", "resource", "resource_version", "items", "record_count", "payload_digest", "acquired_at", "method", "medium",
@@ -47,7 +48,7 @@ class Mirror(Process):
 
 class Storm(Town):
     def __init__(self, build, mounted):
-        self.mounted, self.wires, self.retired, self.acts = mounted, Wires(), [], []
+        self.mounted, self.wires, self.retired, self.acts, self.started = mounted, Wires(), [], [], {}
         self.libraries = [str(pathlib.Path(build).resolve() / f"tests/lib/libshuyi-test-{n}.so") for n in ("shifted-clock", "slow-disk")]
         self.rigged = not self.sanitized(build)
         super().__init__(build, prepare=Storm.prepare)
@@ -155,8 +156,8 @@ class Storm(Town):
         self.hang_up()
 
     def hang_up(self):
-        if self.city.broker.alive():
-            self.city.broker.process.send_signal(1)
+        if self.city.broker.alive() and time.monotonic() > self.started.get(self.city.broker, 0) + YOUNG:
+            self.city.broker.process.send_signal(signal.SIGHUP)
 
     # ---- looked at on the way ----
 
@@ -400,7 +401,7 @@ class Storm(Town):
             self.wires.end()
             for p in (*self.city.processes, *self.retired):
                 if p.alive():
-                    p.process.send_signal(18)
+                    p.process.send_signal(signal.SIGCONT)
             self.city.stop()
         finally:
             if self.mounted:

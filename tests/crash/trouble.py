@@ -3,6 +3,7 @@ import signal, time
 
 from points import BROKER, CONSUMER, PROVIDER, failpoints
 from space import Filled, agent_setting, used
+from storm import YOUNG
 from town import Failed
 
 BROKERS_SHARE = 3                       # how many times an agent's share of the troubles the broker has
@@ -57,7 +58,7 @@ class Killed(Held):
 
     def end(self):
         if self.target not in self.storm.retired:
-            self.target.start()
+            self.storm.up(self.target)
         self.storm.down.discard(self.target)
 
 
@@ -79,7 +80,7 @@ class Doomed(Killed):
             self.storm.doomed[self.target] = self.point
             self.target.env["SHUYI_FAILPOINT"] = self.point
             try:
-                self.target.start()
+                self.storm.up(self.target)
             finally:
                 del self.target.env["SHUYI_FAILPOINT"]
         self.storm.down.discard(self.target)
@@ -98,7 +99,8 @@ class Ended(Killed):
         self.target.process.send_signal(signal.SIGTERM)
         self.target.process.wait(60)
         code = self.target.process.returncode
-        if code not in (0, -signal.SIGKILL):            # a failpoint may have been quicker
+        young = code == -signal.SIGTERM and time.monotonic() < self.storm.started.get(self.target, 0) + YOUNG
+        if code not in (0, -signal.SIGKILL) and not young:      # a failpoint may have been quicker
             raise Failed(f"{self.target.name}, asked to end, ended with {code}")
 
 
@@ -257,7 +259,7 @@ class SmallQuota(Trouble):
 
     def set(self, line):
         agent_setting(self.target, "outbox", line)
-        if self.target.alive():
+        if self.target.alive() and time.monotonic() > self.storm.started.get(self.target, 0) + YOUNG:
             self.target.process.send_signal(signal.SIGHUP)
 
     @staticmethod
@@ -278,7 +280,7 @@ class FullDisk(Trouble):
     def end(self):
         self.filled.__exit__()
         if not self.target.alive() and self.target not in self.storm.down:
-            self.target.start()
+            self.storm.up(self.target)
         self.storm.may_end.discard(self.target)
 
     @staticmethod
@@ -307,9 +309,6 @@ class Reload(Trouble):
     def targets(storm):
         return [storm.city.broker] if storm.city.broker in storm.running() else []
 
-    def key(self):
-        return "process", self.target   # a start with the faulty file would be an operator's mistake
-
 
 # How often each, by weight.
 TROUBLES = {Killed: 8, Doomed: 8, Ended: 3, Frozen: 4, SlowDisk: 3, WrongClock: 3, LyingClock: 1, LinkReset: 4, LinkAway: 2, LinkSilent: 2, LinkSlow: 2,
@@ -336,14 +335,21 @@ class Weather:
         if b"SHUYI_FAILPOINT" not in storm.city.bin("broker/shuyi-broker").read_bytes():
             storm.points = {}
         storm.running = lambda: [p for p in list(storm.city.processes) if p not in storm.down and p.alive()]
-        storm.restart = self.restart
+        storm.restart, storm.up = self.restart, self.up
+
+    def up(self, process):
+        """Starts it; a broker with a file that is right, for another would be an operator's mistake."""
+        if process is self.storm.city.broker:
+            self.storm.configure(link=None)
+        process.start()
+        self.storm.started[process] = time.monotonic()
 
     def restart(self, process):
         """By hand, whatever it is doing."""
         if process not in self.storm.down and process.process:
             self.storm.doomed.pop(process, None)
             process.kill()
-            process.start()
+            self.storm.up(process)
 
     def rage(self, seconds):
         start = time.monotonic()
@@ -393,7 +399,7 @@ class Weather:
             code = p.process.returncode
             if p in self.storm.doomed and code == -signal.SIGKILL:
                 print(f"#          {p.name} died at {self.storm.doomed.pop(p)}", flush=True)
-                p.start()
+                self.storm.up(p)
             elif p in self.storm.may_end:
                 if code <= 0:
                     raise Failed(f"{p.name} on a full disk ended with {code}")
