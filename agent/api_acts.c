@@ -3,6 +3,7 @@
 
 #include "agent/acts.h"
 #include "agent/api.h"
+#include "common/failpoint.h"
 #include "common/macro.h"
 
 struct act_job {
@@ -35,6 +36,8 @@ static void act_done(struct job *job, int result)
         struct act_job *j = (struct act_job *)job;
         struct http_reply reply = { 0 };
 
+        if (result >= 0)
+                FAILPOINT("acts.after_taken");
         if (result < 0) {
                 api_fault(&reply, "act", result);
         } else {

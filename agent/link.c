@@ -105,7 +105,9 @@ static int commit(struct link *l)
                 FAILPOINT("settled.before_commit");
         if (l->opened)
                 FAILPOINT("inbox.before_commit");
+        FAILPOINT("turn.before_commit");
         r = store_commit(l->ag->store);
+        FAILPOINT("turn.after_commit");
         l->committed_at = times_mono();
         metrics_observe(l->ag->block, M_COMMIT, 0, l->committed_at.ns - start.ns);
         l->status.store_fault = r;

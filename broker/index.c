@@ -2,6 +2,7 @@
 #include "broker/index.h"
 #include "broker/peek.h"
 #include "broker/recover.h"
+#include "common/failpoint.h"
 #include "common/macro.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -195,8 +196,10 @@ static int batch(struct index *x, uint64_t to)
                 r = write_batch(x, to, &at.seq, &at.leaf);
         if (r == 0)
                 r = search_position_put(x->store, &at);
+        FAILPOINT("index.before_commit");
         if (r == 0)
                 r = store_commit(x->store);
+        FAILPOINT("index.after_commit");
         if (r < 0) {
                 store_abort(x->store);
                 log_event(LOG_ERR, "index.write", log_u64("seq", x->seq), log_errno("fault", r));

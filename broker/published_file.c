@@ -4,6 +4,7 @@
 #include "broker/recover.h"
 #include "common/base64.h"
 #include "common/digest.h"
+#include "common/failpoint.h"
 #include "common/note.h"
 
 #include <errno.h>
@@ -35,8 +36,10 @@ int published_file_write(const char *path, const struct published_head *head)
                 r = -EIO;
         if (fclose(f) != 0 && r == 0)
                 r = -errno;
+        FAILPOINT("published.before_rename");
         if (r == 0 && rename(temporary, path) < 0)
                 r = -errno;
+        FAILPOINT("published.after_rename");
         if (r < 0)
                 unlink(temporary);
         return r;

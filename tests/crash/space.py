@@ -120,11 +120,18 @@ def step_is(town, step):
     return lambda: town.city.metric("shuyi_space_step") == step
 
 
+def replace(path, text):
+    """A file, whole or not at all: a program may be starting with it."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
 def set_limit(town, limit):
     """space.limit_bytes, by SIGHUP."""
     path = town.city.broker_config
     text = re.sub(r"space:\n.*\n", "", path.read_text())
-    path.write_text(text + (f"space:\n  limit_bytes: {limit}\n" if limit else ""))
+    replace(path, text + (f"space:\n  limit_bytes: {limit}\n" if limit else ""))
     if town.city.broker.alive():
         town.city.broker.process.send_signal(signal.SIGHUP)
 
@@ -141,7 +148,7 @@ def agent_setting(agent, section, line):
     value = line.split(": ")[1]
     if value:
         text = text.replace(f"{section}:\n", f"{section}:\n  {line}\n") if f"{section}:\n" in text else text + f"{section}:\n  {line}\n"
-    agent.config.write_text(text)
+    replace(agent.config, text)
 
 
 def fill_until(town, status):

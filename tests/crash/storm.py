@@ -6,7 +6,7 @@ must be of the same stream, in order, with gaps only where their grant did not r
 import collections, json, pathlib, re, signal, struct, subprocess, time
 
 import entries as catalog
-from space import mount
+from space import mount, replace
 from town import Failed, Feed, SLOW, SmallLog, Town, equal, wait_for
 from city import Agent, Process, Witness
 from data import ITEMS
@@ -152,7 +152,7 @@ class Storm(Town):
     def configure(self, **more):
         """Sets or takes away (None) sections of the broker's configuration, and tells it."""
         self.config_more.update(more)
-        self.city.broker_config.write_text(self.good_config + "".join(v for v in self.config_more.values() if v))
+        replace(self.city.broker_config, self.good_config + "".join(v for v in self.config_more.values() if v))
         self.hang_up()
 
     def hang_up(self):

@@ -1,8 +1,8 @@
 """What may go wrong on a bad day, one trouble a class: begun, and ended after a while.  All of one town's are begun and ended by one thread."""
 import signal, time
 
-from points import BROKER, CONSUMER, PROVIDER, failpoints
-from space import Filled, agent_setting, used
+from points import BROKER, CONSUMER, PROVIDER, WITNESS, failpoints
+from space import Filled, agent_setting, replace, used
 from storm import YOUNG
 from town import Failed
 
@@ -299,7 +299,7 @@ class Reload(Trouble):
         self.storm.configure(link="link.:\n  nonsense: 1\n" if not good else None)
         if good:
             text = self.storm.good_config.replace("link:\n", f"link:\n  credit_frames: {self.random.choice((8, 64, 256))}\n")
-            self.storm.city.broker_config.write_text(text)
+            replace(self.storm.city.broker_config, text)
             self.storm.hang_up()
 
     def end(self):
@@ -320,8 +320,8 @@ def points_by_name():
     words = {"broker": BROKER, "civil": PROVIDER, "health": CONSUMER}
     found = {name: [p for p in failpoints() if p.split(".")[0] in of] for name, of in words.items()}
     for name in ("archive", "audit", "court"):
-        found[name] = ["witness.before_state", "witness.before_rename", "witness.after_rename", "witness.after_state"]
-    found["broker"] += ["base.half_written", "base.before_sync", "base.before_rename", "base.after_rename"]
+        found[name] = [p for p in failpoints() if p.split(".")[0] in WITNESS]
+    found["health"].append("turn.before_commit")
     return found
 
 
