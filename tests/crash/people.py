@@ -103,9 +103,11 @@ class People:
             credential = next((a["credential"] for a in rows if a["agent"] == storm.guest.id), None)
             if credential is None:
                 raise Away("the guest is not in the list")
-            self.act(storm.center, "sec", "agent", "revoke", credential, role="SEC_ADMIN")
-            guest, storm.guest = storm.guest, None
-            storm.retire(guest)
+            try:
+                self.act(storm.center, "sec", "agent", "revoke", credential, role="SEC_ADMIN")
+            finally:                    # it may be revoked even if the command could not say so
+                guest, storm.guest = storm.guest, None
+                storm.retire(guest)
         self.guests += 1
         try:
             guest = storm.newcomer(f"guest-{self.guests}", HEALTH)
