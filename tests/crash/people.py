@@ -82,6 +82,7 @@ class People:
         grant = self.active_grant(storm.health_b)
         if not grant:
             return self.get_again(storm.health_b)
+        storm.suspended[grant] += 1
         self.act(storm.civil, "civil_approver", "grant", "suspend", grant)
         self.ending.wait(self.random.uniform(0, 3))
         self.act(storm.civil, "civil_approver", "grant", "resume", grant)
