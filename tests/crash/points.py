@@ -5,8 +5,8 @@ that what was acknowledged is there, once and in order, and that every receipt s
 import re, sys, threading, time
 
 from town import HERE, SLOW, Failed, Town, equal, wait_for
+from city import Witness
 from tap import contains
-from witnesses import Witness
 import tap
 
 # Whose point it is, by the word before the dot.
