@@ -64,11 +64,11 @@ void bundle_spare(struct bundle_walk *w, enum bundle_item item)
                 w->report->items[item].state = BUNDLE_DOES_NOT_APPLY;
 }
 
-const struct bundle_step *bundle_find(const struct bundle_walk *w, struct bytes header_digest)
+const struct bundle_step *bundle_find(const struct bundle_walk *w, const struct bundle_step *s, struct bytes header_digest)
 {
-        for (size_t i = 0; i < w->n; i++)
-                if (bytes_equal(bytes_digest(&w->steps[i].claim->header_digest), header_digest))
-                        return &w->steps[i];
+        for (const struct bundle_step *b = w->steps; b < s; b++)
+                if (b->stands && bytes_equal(bytes_digest(&b->claim->header_digest), header_digest))
+                        return b;
         return NULL;
 }
 
@@ -135,10 +135,12 @@ static const char *check_head(struct bundle_walk *w)
         c = (struct note_cursor){ note + text.n + 1, note + strlen(note) };
         while ((more = note_next_signature(&c, &line)) > 0)
                 lines++;
+        if (more < 0 || lines != 1 + q.count)
+                return "a signature line of nobody that the anchor names";
         w->report->witnesses = q.count;
         w->report->seen_first_s = q.count ? q.first_s : 0;
         w->report->seen_last_s = q.count ? q.last_s : 0;
-        return more < 0 || lines != 1 + q.count ? "a signature line of nobody that the anchor names" : NULL;
+        return NULL;
 }
 
 void bundle_included(struct bundle_walk *w)

@@ -59,6 +59,7 @@ struct bundle_signer { enum role capacity; const char *department; struct id id;
 struct bundle_step {
         const Shuyi__V1__BundleEntry *entry;
         const struct claim *claim;
+        bool stands;                            /* taken, signed and by the rules: others may rest on it */
         struct bundle_signer signers[ENVELOPE_SIGNATURES_MAX];
 };
 
@@ -75,7 +76,7 @@ struct bundle_report {
         size_t steps_n;
         const struct bundle_step *act;
         enum bundle_content content;            /* GONE: the log gives it no more, or who made the bundle left it out */
-        /* what was derived, NULL where it was not */
+        /* what was derived, NULL where it was not; the grant of the transfer, or the one that the act opened or names */
         const Shuyi__V1__GrantRow *grant;
         const struct bundle_step *decision;     /* GET, CONSENT or CONSENT_PART */
         const Shuyi__V1__Entry *entry;          /* catalog */

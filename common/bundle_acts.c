@@ -140,13 +140,9 @@ static void keep_fault(struct bundle_walk *w, int f)
 /* By the rules as they stand; what the act does enters the rows. */
 static enum refusal judge_rules(struct bundle_walk *w, struct bundle_step *s, const char **ret_detail)
 {
-        const struct bundle_step *related = s->claim->kind->number == KIND_ACCEPT ? bundle_find(w, bytes_of_field(s->claim->intent->object)) : NULL;
+        const struct bundle_step *related = s->claim->kind->number == KIND_ACCEPT ? bundle_find(w, s, bytes_of_field(s->claim->intent->object)) : NULL;
         struct trust_outcome outcome;
-        int f;
-
-        if (related && (related > s || bundle_is_refused(related)))
-                related = NULL;
-        f = trust_judge(w->exchange, bundle_rows_state(&w->rows), s->claim, related ? related->claim : NULL, s->entry->seq, time_of(s), w->a, &outcome);
+        int f = trust_judge(w->exchange, bundle_rows_state(&w->rows), s->claim, related ? related->claim : NULL, s->entry->seq, time_of(s), w->a, &outcome);
         if (f == 0 && outcome.code == ACCEPTED)
                 f = bundle_rows_apply(&w->rows, outcome.effects, outcome.effects_n);
         keep_fault(w, f);
@@ -156,11 +152,17 @@ static enum refusal judge_rules(struct bundle_walk *w, struct bundle_step *s, co
         return outcome.code;
 }
 
+/* Times of the intent (PROTOCOL.md 5): what a person or a root signs expires, and nothing lives longer than 30 days. */
 static bool in_time(const struct bundle_step *s)
 {
         const Shuyi__V1__Intent *i = s->claim->intent;
+        bool must_expire = false;
 
-        return i->created_at <= s->entry->accepted_at + SKEW_MS && (i->expires_at == 0 || i->expires_at > s->entry->accepted_at);
+        for (unsigned k = 0; k < s->claim->signers_n; k++)
+                must_expire |= s->claim->signers[k].capacity != ROLE_AGENT && s->claim->signers[k].capacity != ROLE_SYSTEM;
+        if (i->created_at > s->entry->accepted_at + SKEW_MS)
+                return false;
+        return i->expires_at == 0 ? !must_expire : i->expires_at > s->entry->accepted_at && i->expires_at - i->created_at <= EXPIRY_MAX_MS;
 }
 
 static enum refusal judge_signers(struct bundle_walk *w, struct bundle_step *s, enum by by)
@@ -169,7 +171,7 @@ static enum refusal judge_signers(struct bundle_walk *w, struct bundle_step *s, 
         int f = trust_judge_signers(w->exchange, bundle_rows_state(&w->rows), s->claim, time_of(s), by, w->a, &no);
 
         keep_fault(w, f);
-        return f < 0 ? E_BOUND : no == ACCEPTED && !in_time(s) ? E_FORM : no;
+        return f < 0 ? E_BOUND : no;
 }
 
 static struct rows rows_at(struct bundle_walk *w)
@@ -243,7 +245,7 @@ static void publish(struct bundle_walk *w, struct bundle_step *s, const struct b
 static enum refusal judge_approve(struct bundle_walk *w, struct bundle_step *s, const char **ret_detail)
 {
         const Shuyi__V1__CatApproveBody *body = (const void *)s->claim->open_body;
-        const struct bundle_step *submit = bundle_find(w, bytes_of_field(body->submit_digest));
+        const struct bundle_step *submit = bundle_find(w, s, bytes_of_field(body->submit_digest));
         const Shuyi__V1__CatSubmitBody *submitted;
         struct bytes object = bytes_of_field(s->claim->intent->object), matter;
         enum refusal no = judge_signers(w, s, BY_OPERATOR);
@@ -251,7 +253,7 @@ static enum refusal judge_approve(struct bundle_walk *w, struct bundle_step *s, 
         if (no != ACCEPTED)
                 return no;
         *ret_detail = "submission";
-        if (!submit || submit > s || bundle_is_refused(submit) || submit->claim->kind->number != KIND_CAT_SUBMIT || w->approve)
+        if (!submit || submit->claim->kind->number != KIND_CAT_SUBMIT || w->approve)
                 return E_NOT_FOUND;
         submitted = (const void *)submit->claim->open_body;
         matter = submit->claim->intent->object.len ? bytes_of_field(submit->claim->intent->object) : bytes_digest(&submit->claim->header_digest);
@@ -278,6 +280,11 @@ static enum refusal judge_freeze(struct bundle_walk *w, struct bundle_step *s, c
 
 /* ---- applications and grants ---- */
 
+static enum bundle_fault fault_of(const struct kind *k)
+{
+        return k->number == KIND_GET || k->number == KIND_CONSENT || k->number == KIND_CONSENT_PART ? BUNDLE_GRANT : BUNDLE_ACT;
+}
+
 static enum refusal load_asked(struct bundle_walk *w, struct rows *rows, const struct policy *policy, const struct claim *claim, struct wall_time at,
                                struct asked *ret, const char **ret_detail)
 {
@@ -296,16 +303,23 @@ static enum refusal judge_request(struct bundle_walk *w, struct bundle_step *s, 
 {
         struct rows rows = rows_at(w);
         _cleanup_(policy_freep) struct policy *policy = policy_at(&rows);
-        enum refusal no = load_asked(w, &rows, policy, s->claim, time_of(s), &(struct asked){ 0 }, ret_detail);
 
-        return no == ACCEPTED && !in_time(s) ? E_FORM : no;
+        return load_asked(w, &rows, policy, s->claim, time_of(s), &(struct asked){ 0 }, ret_detail);
 }
 
 static const struct bundle_step *request_of(const struct bundle_walk *w, const struct bundle_step *s)
 {
-        const struct bundle_step *r = bundle_find(w, bytes_of_field(s->claim->intent->request));
+        const struct bundle_step *r = bundle_find(w, s, bytes_of_field(s->claim->intent->request));
 
-        return r && r < s && !bundle_is_refused(r) && r->claim->kind->number == KIND_REQ_SUBMIT ? r : NULL;
+        return r && r->claim->kind->number == KIND_REQ_SUBMIT ? r : NULL;
+}
+
+/* A reply says what it answers, or nothing. */
+static bool answers(const struct bundle_step *s, const struct bundle_step *request)
+{
+        struct bytes answered = bytes_of_field(s->claim->intent->in_reply_to);
+
+        return answered.n == 0 || bytes_equal(answered, bytes_digest(&request->claim->header_digest));
 }
 
 static enum refusal judge_refuse(struct bundle_walk *w, struct bundle_step *s, const char **ret_detail)
@@ -322,16 +336,32 @@ static enum refusal judge_refuse(struct bundle_walk *w, struct bundle_step *s, c
         if (row)
                 no = decision_check_persons(&rows, policy, row, s->claim, time_of(s));
         if (row && no == ACCEPTED)
-                no = !decision_items_fit(row, s->claim) ? G_ITEMS : in_time(s) ? ACCEPTED : E_FORM;
+                no = !decision_items_fit(row, s->claim) ? G_ITEMS : answers(s, request) ? ACCEPTED : G_FIELD;
         return no;
 }
 
-static void name_parties(struct bundle_walk *w, const Shuyi__V1__GrantRow *g)
+/* The grant that the bundle is about: of the transfer's row, the one that the act opened, or the one that it names. */
+static struct bytes grant_meant(const struct bundle_walk *w)
 {
-        struct rows rows = rows_at(w);
-        const Shuyi__V1__PersonRow *user = rows_person(&rows, g->consumer, bytes_of_field(g->user));
-        const Shuyi__V1__PersonRow *approver = rows_person(&rows, g->consumer, bytes_of_field(g->approver));
+        if (w->update)
+                return w->row ? bytes_of_field(w->row->grant) : (struct bytes){ 0 };
+        return fault_of(w->act->claim->kind) == BUNDLE_GRANT ? bytes_digest(&w->act->claim->header_digest) : bytes_of_field(w->act->claim->intent->grant);
+}
 
+static void name_grant(struct bundle_walk *w)
+{
+        struct bytes id = grant_meant(w);
+        struct rows rows = rows_at(w);
+        const struct bundle_step *decision = id.n == DIGEST_BYTES ? bundle_find(w, w->last, id) : NULL;
+        const Shuyi__V1__GrantRow *g = decision ? rows_grant(&rows, id) : NULL;
+        const Shuyi__V1__PersonRow *user, *approver;
+
+        if (!g)
+                return;
+        user = rows_person(&rows, g->consumer, bytes_of_field(g->user));
+        approver = rows_person(&rows, g->consumer, bytes_of_field(g->approver));
+        w->report->grant = g;
+        w->report->decision = decision;
         w->report->user = user && user->staff ? user->staff->name : "";
         w->report->approver = approver && approver->staff ? approver->staff->name : "";
 }
@@ -342,19 +372,18 @@ static enum refusal judge_grant(struct bundle_walk *w, struct bundle_step *s, co
         struct bytes id = bytes_digest(&s->claim->header_digest);
         struct grant_facts facts = { .row = NULL };
         enum refusal no = E_NOT_FOUND;
-        int f = grant_check(bundle_rows_state(&w->rows), w->a, request ? request->claim : NULL, s->claim, time_of(s), &no, &facts);
+        int f;
+
+        if (request && !answers(s, request))
+                return G_FIELD;
+        f = grant_check(bundle_rows_state(&w->rows), w->a, request ? request->claim : NULL, s->claim, time_of(s), &no, &facts);
 
         if (f == 0 && no == ACCEPTED)
                 f = bundle_rows_put_row(&w->rows, TABLE_GRANT, &id, 1, &facts.row->base);
         keep_fault(w, f);
         if (f < 0)
                 return E_BOUND;
-        if (no == ACCEPTED && !w->report->decision) {
-                w->report->grant = facts.row;
-                w->report->decision = s;
-                name_parties(w, facts.row);
-        }
-        return no == ACCEPTED && !in_time(s) ? E_FORM : no;
+        return no;
 }
 
 static enum refusal judge_withdraw(struct bundle_walk *w, struct bundle_step *s, const char **ret_detail)
@@ -420,21 +449,17 @@ static judge_fn judge_of(const struct kind *k)
         return k->class == KIND_SYSTEM ? judge_system : NULL;
 }
 
-static enum bundle_fault fault_of(const struct kind *k)
-{
-        return k->number == KIND_GET || k->number == KIND_CONSENT || k->number == KIND_CONSENT_PART ? BUNDLE_GRANT : BUNDLE_ACT;
-}
-
-void bundle_act(struct bundle_walk *w, struct bundle_step *s)
+bool bundle_act(struct bundle_walk *w, struct bundle_step *s)
 {
         judge_fn judge = judge_of(s->claim->kind);
         const char *detail = "";
-        enum refusal no = judge ? judge(w, s, &detail) : E_NOT_YET;
+        enum refusal no = !judge ? E_NOT_YET : in_time(s) ? judge(w, s, &detail) : E_FORM;
 
         if (no != ACCEPTED)
                 bundle_note(w, BUNDLE_AUTHORISED, fault_of(s->claim->kind), no, s, detail);
         else if (s == w->epoch || s == w->update || s == w->receipt)
-                bundle_stream(w, s);
+                return bundle_stream(w, s);
+        return no == ACCEPTED;
 }
 
 /* What was refused did nothing: it is not judged. */
@@ -448,9 +473,10 @@ void bundle_acts(struct bundle_walk *w)
                 if (bundle_is_refused(s))
                         bundle_spare(w, BUNDLE_AUTHORISED);
                 else if (holds)
-                        bundle_act(w, s);
+                        s->stands = bundle_act(w, s);
                 else
                         bundle_note(w, BUNDLE_AUTHORISED, BUNDLE_SIGNATURE, E_CRED, s, "");
         }
+        name_grant(w);
         check_anchor(w);
 }

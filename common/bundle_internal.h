@@ -34,7 +34,8 @@ struct bundle_walk {
 void bundle_note(struct bundle_walk *w, enum bundle_item item, enum bundle_fault fault, enum refusal code, const struct bundle_step *s, const char *detail);
 /* It does not apply, unless something is wrong with it already. */
 void bundle_spare(struct bundle_walk *w, enum bundle_item item);
-const struct bundle_step *bundle_find(const struct bundle_walk *w, struct bytes header_digest);
+/* An entry before `s` that stands, of that header digest; NULL. */
+const struct bundle_step *bundle_find(const struct bundle_walk *w, const struct bundle_step *s, struct bytes header_digest);
 /* Subject of a credential that the state holds; NULL. */
 const Shuyi__V1__Subject *bundle_subject(struct bundle_walk *w, struct bytes credential);
 bool bundle_is_refused(const struct bundle_step *s);
@@ -43,9 +44,9 @@ bool bundle_is_refused(const struct bundle_step *s);
 const char *bundle_form(struct bundle_walk *w);         /* NULL or what is wrong; fills steps */
 void bundle_included(struct bundle_walk *w);            /* and witnessed */
 void bundle_acts(struct bundle_walk *w);                /* signed and authorised: the walk */
-/* One act, judged over the rows of all before it: what it does enters the rows. */
-void bundle_act(struct bundle_walk *w, struct bundle_step *s);
-void bundle_stream(struct bundle_walk *w, struct bundle_step *s);       /* VIEW_EPOCH, UPDATE, DELIVERY_RECEIPT */
+/* One act, judged over the rows of all before it: what it does enters the rows.  Was it by the rules? */
+bool bundle_act(struct bundle_walk *w, struct bundle_step *s);
+bool bundle_stream(struct bundle_walk *w, struct bundle_step *s);       /* VIEW_EPOCH, UPDATE, DELIVERY_RECEIPT */
 void bundle_status(struct bundle_walk *w);
 void bundle_delivered(struct bundle_walk *w);
 void bundle_opened(struct bundle_walk *w);

@@ -93,15 +93,20 @@ static const char *check_update(const struct bundle_walk *w, const struct bundle
 
 /* ---- the receipt ---- */
 
-static const char *check_receipt(const struct bundle_walk *w, const struct bundle_step *s, const Shuyi__V1__GrantRow *g, struct bytes grant)
+static const char *check_receipt(struct bundle_walk *w, const struct bundle_step *s, const Shuyi__V1__GrantRow *g, struct bytes grant)
 {
         const Shuyi__V1__Intent *i = s->claim->intent;
+        struct rows rows = rows_at(w);
+        const Shuyi__V1__VersionRow *v = rows_version(&rows, g->resource, g->version);
+        struct digest view, stream;
+        struct id agent;
 
         if (strcmp(i->from, g->consumer) != 0 || !bytes_equal(bytes_id(&s->signers[0].id), bytes_of_field(g->agent)))
                 return "not the agent that the grant names";
-        if (!bytes_equal(bytes_of_field(i->grant), grant) || (w->update && !same_bytes(i->stream, w->update->claim->intent->stream)))
-                return "grant or stream";
-        return NULL;
+        if (!v || !bytes_copy_exact(bytes_of_field(v->agent), agent.b, ID_BYTES) || !bytes_copy_exact(bytes_of_field(g->view), view.b, DIGEST_BYTES))
+                return "no such catalog version";
+        stream = stream_id(&agent, &view);
+        return bytes_equal(bytes_of_field(i->grant), grant) && bytes_equal(bytes_of_field(i->stream), bytes_digest(&stream)) ? NULL : "grant or stream";
 }
 
 static struct bytes grant_of(const struct bundle_walk *w, const struct bundle_step *s)
@@ -111,7 +116,7 @@ static struct bytes grant_of(const struct bundle_walk *w, const struct bundle_st
         return w->row ? bytes_of_field(w->row->grant) : (struct bytes){ 0 };
 }
 
-void bundle_stream(struct bundle_walk *w, struct bundle_step *s)
+bool bundle_stream(struct bundle_walk *w, struct bundle_step *s)
 {
         struct rows rows = rows_at(w);
         const char *wrong = s == w->epoch ? take_row(w, s) : NULL;
@@ -130,6 +135,7 @@ void bundle_stream(struct bundle_walk *w, struct bundle_step *s)
                 bundle_note(w, BUNDLE_AUTHORISED, BUNDLE_STREAM, ACCEPTED, s, wrong);
         else if (s == w->receipt)
                 w->receipt_holds = true;
+        return !wrong;
 }
 
 /* ---- delivered ---- */
