@@ -4,7 +4,7 @@ from .envelope import Claim
 from .page import NUMBERS
 from .wire import Form, decode
 
-MAX_BYTES = 6000000
+MAX_BYTES, FIELDS_MAX = 6000000, 400000
 UPDATE, DECISION, RECORD = (NUMBERS["bundle"][w] for w in ("UPDATE", "DECISION", "RECORD"))
 ENTRIES_MAX, LINKS_MAX, RECORDS_MAX, PATH_MAX = 1024, 255, 256, 64
 STREAM_KINDS = ("UPDATE", "VIEW_EPOCH", "DELIVERY_RECEIPT")
@@ -55,7 +55,7 @@ class Bundle:
     def __init__(self, data, domain):
         content = textfile.unwrap("shuyi-bundle-v1", data)
         need(len(content) <= MAX_BYTES, "size of the bundle")
-        b = decode("Bundle", content)
+        b = decode("Bundle", content, FIELDS_MAX)
         need(not b.unknown and b.version == 1 and b.kind in (UPDATE, DECISION, RECORD), "version or kind")
         need(2 <= len(b.entries) <= ENTRIES_MAX and len(b.links) <= LINKS_MAX, "number of entries or links")
         need(1 <= len(b.records) <= RECORDS_MAX if b.kind == RECORD else not b.records, "number of records")
