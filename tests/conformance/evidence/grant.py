@@ -116,6 +116,7 @@ def find_grant(e, register):
 
 def stop_or_go(e, register):
     """GRANT_SUSPEND, GRANT_RESUME, GRANT_TERMINATE, GRANT_END."""
+    needs(register.policy is not None and register.calendar is not None, "E_NO_POLICY")
     g, signer = find_grant(e, register), e.signers[0]
     needs(not g.ended, "E_STATE")
     who = g.consumer if e.name == "GRANT_END" else g.provider
