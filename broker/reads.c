@@ -84,6 +84,8 @@ static int dispatch(struct reading *r)
                 return reads_consistency(r);
         case READ_LOG:
                 return reads_log(r);
+        case READ_BASE:
+                return reads_base(r);
         case READ_LOOKUP:
                 return reads_lookup(r);
         case READ_EVIDENCE:

@@ -47,6 +47,9 @@ bool reading_identify(struct reading *r);
 /* Is the department asking a party of the entry, or the authority?  May read rows; keeps nothing. */
 bool reading_is_party(struct reading *r, const struct segment_entry *e);
 
+/* Does Read.key (a LogQuery) name this log? */
+bool reading_is_of_log(struct reading *r);
+
 /* ---- one function a kind of question; 0 or a fault; a refusal goes into page.code ---- */
 int reads_table(struct reading *r);
 int reads_entry(struct reading *r);
@@ -56,5 +59,6 @@ int reads_checkpoint(struct reading *r);
 int reads_proof(struct reading *r);
 int reads_consistency(struct reading *r);
 int reads_log(struct reading *r);
+int reads_base(struct reading *r);
 int reads_lookup(struct reading *r);
 int reads_evidence(struct reading *r);

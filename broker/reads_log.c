@@ -1,6 +1,7 @@
 /* reads_log: the log itself without data bodies, for the auditor who keeps a copy of his own (R-161; DESIGN 7).
  *
- * A row is an entry as the segments have it, an UPDATE bare, with the tree head that stands behind it, if one does. */
+ * A row is an entry as the segments have it, an UPDATE bare, or the tombstone of one that was purged, with the tree head that stands
+ * behind it, if one does. */
 #include "broker/reads.h"
 #include "common/macro.h"
 #include <errno.h>
@@ -14,12 +15,12 @@ static int refuse(struct reading *r, enum refusal code, const char *detail)
         return 0;
 }
 
-static bool is_fitting(struct reading *r)
+bool reading_is_of_log(struct reading *r)
 {
         const Shuyi__V1__Read *read = r->question->read;
         const Shuyi__V1__LogQuery *q = message_parse(r->arena, &shuyi__v1__log_query__descriptor, bytes_of(read->key.data, read->key.len));
 
-        return q && strcmp(q->origin, r->broker->origin) == 0 && (read->after.len == 0 || read->after.len == 8);
+        return q && strcmp(q->origin, r->broker->origin) == 0;
 }
 
 /* An ENTRY's payload of it, bare where the kind is UPDATE; {0} when the arena is full. */
@@ -45,7 +46,7 @@ static struct bytes bare_payload(struct reading *r, const struct segment_entry *
         return bytes_of(p, SEGMENT_ENTRY_PREFIX + envelope.n);
 }
 
-struct log_walk { struct reading *r; struct segment_cursor *cursor; struct bytes entry; uint64_t seq, last; size_t read; };
+struct log_walk { struct reading *r; struct segment_cursor *cursor; struct bytes entry; bool gone; uint64_t seq, last; size_t read; };
 
 static bool is_full(const struct log_walk *w)
 {
@@ -63,20 +64,12 @@ static bool add(struct log_walk *w, struct bytes head)
                 note[head.n] = 0;
                 row.head = note;
         }
-        row.entry = (ProtobufCBinaryData){ w->entry.n, (uint8_t *)w->entry.p };
+        *(w->gone ? &row.tombstone : &row.entry) = (ProtobufCBinaryData){ w->entry.n, (uint8_t *)w->entry.p };
         if (!reading_add(w->r, message_pack(w->r->arena, &row.base)))
                 return false;
         w->last = w->seq;
         w->entry = (struct bytes){ 0 };
         return true;
-}
-
-/* What comes behind a tombstone cannot be derived by who does not hold what stood there. */
-static int is_gone(struct log_walk *w, const struct segment_entry *e)
-{
-        if (w->r->page.n_rows > 0)
-                return 1;
-        return refuse(w->r, E_NOT_FOUND, arena_printf(w->r->arena, "entry %llu was purged by entry %llu", (unsigned long long)e->seq, (unsigned long long)e->purged_by));
 }
 
 /* An entry is added when what follows it is known: its head, or the next entry. */
@@ -104,9 +97,8 @@ static int walk(struct log_walk *w, uint64_t after)
                 w->read += record.payload.n;
                 if (!segment_record_entry(record.type, record.payload, &e))
                         return -EBADMSG;
-                if (e.gone)
-                        return is_gone(w, &e);
-                w->entry = bare_payload(w->r, &e);
+                w->gone = e.gone;
+                w->entry = e.gone ? arena_copy(w->r->arena, record.payload) : bare_payload(w->r, &e);
                 if (w->entry.n == 0)
                         return -ENOMEM;
         }
@@ -139,7 +131,7 @@ int reads_log(struct reading *r)
 
         if (!r->auditor)
                 return refuse(r, E_ROLE, "the log is read by an AUDIT_OFFICER of the authority");
-        if (!is_fitting(r))
+        if (!reading_is_of_log(r) || (read->after.len != 0 && read->after.len != 8))
                 return refuse(r, E_FORM, "key");
         if (after + 1 < segment_first_seq(r->broker->segments))
                 return refuse(r, E_NOT_FOUND, arena_printf(r->arena, "the log begins at entry %llu", (unsigned long long)segment_first_seq(r->broker->segments)));

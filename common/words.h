@@ -268,7 +268,8 @@
         X(READ_CONSISTENCY, 18, "CONSISTENCY", "一致性证明") \
         X(READ_LOOKUP, 19, "LOOKUP", "信任状态证明") \
         X(READ_EVIDENCE, 20, "EVIDENCE", "证据") \
-        X(READ_LOG, 21, "LOG", "日志")
+        X(READ_LOG, 21, "LOG", "日志") \
+        X(READ_BASE, 22, "BASE", "状态映像")
 #define WORDS_BUNDLE(X) /* what a bundle proves */ \
         X(BUNDLE_UPDATE, 1, "UPDATE", "一次数据传输") \
         X(BUNDLE_DECISION, 2, "DECISION", "一次办理行为") \

@@ -109,7 +109,7 @@ static int ask(struct follow *f, uint32_t what, const char *after, json_t **ret)
         struct client_query q = { .what = what };
         int code = CLI_OK;
 
-        if (what == READ_LOG) {
+        if (what == READ_LOG || what == READ_BASE) {
                 code = sign(f);
                 q.key = f->key;
                 q.signed_query = bytes_of(f->question, f->question_n);
@@ -149,7 +149,10 @@ static int take_rows(struct follow *f, const json_t *rows)
                 r = mirror_commit(f->mirror);
         if (r < 0)
                 mirror_abort(f->mirror);
-        return judge(f, r);
+        if (r != -ENODATA)
+                return judge(f, r);
+        cli_error("%s: what follows entry %llu was purged meanwhile: this copy cannot go on, a new one begins at a state image", f->c->operands[0], (unsigned long long)mirror_seq(f->mirror));
+        return CLI_REFUSED;
 }
 
 static void tell_progress(struct follow *f, uint64_t as_of)
@@ -164,7 +167,7 @@ static void tell_progress(struct follow *f, uint64_t as_of)
 
 static int take_page(struct follow *f, const json_t *page, bool *ret_more)
 {
-        uint64_t as_of = (uint64_t)json_integer_value(json_object_get(page, "as_of")), before = mirror_seq(f->mirror);
+        uint64_t as_of = (uint64_t)json_integer_value(json_object_get(page, "as_of")), before = mirror_reached(f->mirror);
         int code = CLI_OK;
 
         *ret_more = false;
@@ -177,8 +180,16 @@ static int take_page(struct follow *f, const json_t *page, bool *ret_more)
         if (code == CLI_OK)
                 code = take_rows(f, json_object_get(page, "rows"));
         tell_progress(f, as_of);
-        *ret_more = code == CLI_OK && mirror_seq(f->mirror) < as_of && mirror_seq(f->mirror) > before;
+        *ret_more = code == CLI_OK && mirror_reached(f->mirror) < as_of && mirror_reached(f->mirror) > before;
         return code;
+}
+
+/* The entry held is asked for again, but of what lies before an image. */
+static uint64_t last_before(const struct mirror *m)
+{
+        uint64_t reached = mirror_reached(m);
+
+        return reached == mirror_seq(m) && reached > 0 ? reached - 1 : reached;
 }
 
 /* From the last entry held, which is shown again, to the end. */
@@ -192,13 +203,100 @@ static int catch_up(struct follow *f)
                 json_t *page = NULL;
 
                 arena_reset(f->page.arena);
-                put_be64(after, mirror_seq(f->mirror) > 0 ? mirror_seq(f->mirror) - 1 : 0);
-                code = ask(f, READ_LOG, mirror_seq(f->mirror) > 1 ? client_hex(&f->page, bytes_of(after, 8)) : NULL, &page);
+                put_be64(after, last_before(f->mirror));
+                code = ask(f, READ_LOG, last_before(f->mirror) > 0 ? client_hex(&f->page, bytes_of(after, 8)) : NULL, &page);
                 if (code == CLI_OK)
                         code = take_page(f, page, &more);
                 json_decref(page);
         }
         return code;
+}
+
+/* ---- a log that was purged ---- */
+
+/* Are inputs gone, so that no state can be derived from the first entry on? */
+static int ask_purged(struct follow *f, bool *ret)
+{
+        json_t *page = NULL;
+        int code = ask(f, READ_STATUS, NULL, &page);
+        const char *text = code == CLI_OK ? json_string_value(json_array_get(json_object_get(page, "rows"), 0)) : NULL;
+        struct bytes packed = text ? client_unbase64(&f->page, text) : (struct bytes){ 0 };
+        const Shuyi__V1__StatusRow *row = packed.p ? message_parse(f->page.arena, &shuyi__v1__status_row__descriptor, packed) : NULL;
+
+        *ret = row && row->inputs_purged_to > 0;
+        if (code == CLI_OK && refusal_of(page) != ACCEPTED)
+                code = tell_refusal(page);
+        json_decref(page);
+        return code;
+}
+
+static int write_rows(struct follow *f, FILE *out, const json_t *rows)
+{
+        const json_t *value;
+        size_t i;
+
+        json_array_foreach(rows, i, value) {
+                struct bytes piece = client_unbase64(&f->page, json_string_value(value));
+
+                if (!piece.p || fwrite(piece.p, 1, piece.n, out) != piece.n) {
+                        cli_error("the state image: %s", strerror(piece.p ? errno : ENOMEM));
+                        return CLI_FAILED;
+                }
+        }
+        return CLI_OK;
+}
+
+static int fetch_image(struct follow *f, FILE *out)
+{
+        char after[80] = "";
+        int code = CLI_OK;
+
+        do {
+                json_t *page = NULL;
+
+                arena_reset(f->page.arena);
+                code = ask(f, READ_BASE, *after ? after : NULL, &page);
+                if (code == CLI_OK && refusal_of(page) != ACCEPTED)
+                        code = tell_refusal(page);
+                if (code == CLI_OK)
+                        code = write_rows(f, out, json_object_get(page, "rows"));
+                snprintf(after, sizeof(after), "%s", code == CLI_OK && json_string_value(json_object_get(page, "next")) ? json_string_value(json_object_get(page, "next")) : "");
+                json_decref(page);
+        } while (code == CLI_OK && *after && !stopping);
+        return code;
+}
+
+static int begin_at_image(struct follow *f)
+{
+        char path[4200];
+        FILE *out;
+        int code;
+
+        snprintf(path, sizeof(path), "%s/image", f->c->operands[0]);
+        out = fopen(path, "wbe");
+        code = out ? fetch_image(f, out) : CLI_FAILED;
+        if (!out || fclose(out) != 0) {
+                cli_error("%s: %s", path, strerror(errno));
+                code = CLI_FAILED;
+        }
+        f->evidence = "";
+        if (code == CLI_OK && !stopping)
+                code = judge(f, mirror_begin_at(f->mirror, path));
+        if (code != CLI_CHECK)
+                unlink(path);                   /* else it is evidence */
+        if (code == CLI_OK && !stopping)
+                cli_error("entries of this log were purged: the copy begins at the center's signed state of entry %llu; before it what is left is held against the tree, outcomes are not derived",
+                          (unsigned long long)mirror_image(f->mirror));
+        return code;
+}
+
+/* An empty mirror. */
+static int begin(struct follow *f)
+{
+        bool purged = false;
+        int code = ask_purged(f, &purged);
+
+        return code == CLI_OK && purged ? begin_at_image(f) : code;
 }
 
 /* ---- the published head ---- */
@@ -252,7 +350,10 @@ static void rest(struct follow *f)
 static int follow(struct follow *f)
 {
         for (;;) {
-                int code = catch_up(f);
+                int code = mirror_seq(f->mirror) == 0 ? begin(f) : CLI_OK;
+
+                if (code == CLI_OK)
+                        code = catch_up(f);
 
                 if (code == CLI_OK && !stopping)
                         code = check_published(f);
@@ -274,6 +375,8 @@ static void print_text(const struct cli *c, const json_t *at, FILE *out)
                 fprintf(out, "  the published head of %" JSON_INTEGER_FORMAT " entries signs the same tree\n", json_integer_value(json_object_get(at, "published")));
         fprintf(out, "  this time %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT " signatures and %" JSON_INTEGER_FORMAT " tree heads were derived anew\n",
                 json_integer_value(json_object_get(at, "entries")), json_integer_value(json_object_get(at, "signatures")), json_integer_value(json_object_get(at, "heads")));
+        if (json_integer_value(json_object_get(at, "image")) > 0)
+                fprintf(out, "  up to entry %" JSON_INTEGER_FORMAT " the state is the center's signed image, and nothing was derived: entries were purged\n", json_integer_value(json_object_get(at, "image")));
         fputs("search it: shuyi audit search --mirror DIR\n", out);
 }
 
@@ -285,11 +388,12 @@ static int print_standing(struct follow *f)
 
         if (r < 0)
                 return judge(f, r);
-        cli_print(f->c, json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I}", "domain", mirror_domain(f->mirror), "origin", mirror_origin(f->mirror),
+        cli_print(f->c, json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "domain", mirror_domain(f->mirror), "origin", mirror_origin(f->mirror),
                                   "epoch", (json_int_t)at.epoch, "seq", (json_int_t)at.seq, "rows", (json_int_t)at.rows,
                                   "root", client_hex(f->c, bytes_digest(&at.root)), "state", client_hex(f->c, bytes_digest(&at.state)),
                                   "published", (json_int_t)mirror_published(f->mirror), "entries", (json_int_t)n->entries,
-                                  "signatures", (json_int_t)n->signatures, "heads", (json_int_t)n->heads), print_text);
+                                  "signatures", (json_int_t)n->signatures, "heads", (json_int_t)n->heads, "image", (json_int_t)mirror_image(f->mirror),
+                                  "left", (json_int_t)n->left, "gone", (json_int_t)n->gone), print_text);
         return CLI_OK;
 }
 

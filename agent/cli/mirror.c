@@ -1,5 +1,5 @@
 /* mirror: see the header. */
-#include "agent/cli/mirror.h"
+#include "agent/cli/mirror_internal.h"
 #include "common/anchor.h"
 #include "common/checkpoint.h"
 #include "common/macro.h"
@@ -12,25 +12,9 @@
 #define MAP_BYTES (1ull << 36)                  /* address space, not disk */
 #define ANCHOR_MAX (256 * 1024)
 
-enum { DB_ENTRIES = STORE_FOLD_END, DB_ROOTS, DB_SEARCH };
 static const char *const own_databases[] = { "entries", "roots", "search" };
 
-struct mirror {
-        struct store *store;
-        struct fold fold;
-        struct keydir *directory;               /* of the state so far */
-        struct arena *lasting, *arena;          /* of the mirror; of one entry */
-        struct bytes anchor_bytes;              /* the Anchor's, inside its signatures */
-        const Shuyi__V1__Anchor *anchor;
-        const char *origin;
-        uint64_t published;
-        bool anchor_seen;
-        struct mirror_wrong wrong;
-        struct mirror_counts counts;
-};
-
-__attribute__((format(printf, 3, 4)))
-static int bad(struct mirror *m, uint64_t seq, const char *format, ...)
+int mirror_bad(struct mirror *m, uint64_t seq, const char *format, ...)
 {
         va_list ap;
 
@@ -42,8 +26,6 @@ static int bad(struct mirror *m, uint64_t seq, const char *format, ...)
 }
 
 /* ---- the directory ---- */
-
-static const struct bytes anchor_key = { (const uint8_t *)"anchor", 6 }, published_key = { (const uint8_t *)"published", 9 };
 
 static int take_anchor(struct mirror *m, struct bytes signed_anchor)
 {
@@ -65,11 +47,13 @@ static int find_anchor(struct mirror *m, const struct mirror_options *o)
         int r = store_snapshot_open(m->store, &p);
 
         if (r == 0)
-                r = store_snapshot_get(p, STORE_META, published_key, &published);
+                r = store_snapshot_get(p, STORE_META, mirror_published_key, &published);
         if (r > 0 && published.n == 8)
                 m->published = get_be64(published.p);
         if (r >= 0)
-                r = store_snapshot_get(p, STORE_META, anchor_key, &kept);
+                r = mirror_image_read(m, p);
+        if (r >= 0)
+                r = store_snapshot_get(p, STORE_META, mirror_anchor_key, &kept);
         if (r < 0)
                 return r;
         if (r == 0 && o->signed_anchor.n == 0)
@@ -84,7 +68,7 @@ static int open_fold(struct mirror *m, struct bytes signed_anchor)
         int r = fold_open(&m->fold, m->store, m->anchor->domain);
 
         if (r == -ENODATA) {
-                r = store_put(m->store, STORE_META, anchor_key, signed_anchor);
+                r = store_put(m->store, STORE_META, mirror_anchor_key, signed_anchor);
                 if (r == 0)
                         r = fold_found(&m->fold);
                 if (r == 0)
@@ -174,7 +158,7 @@ static int verify(struct mirror *m, const struct segment_entry *e, const struct 
                 return r;
         code = statekeys_verify(m->arena, e->envelope, m->directory, m->fold.seq == 0, ret);
         if (code != ACCEPTED)
-                return bad(m, e->seq, "the envelope does not verify: %s", refusal_text(code)->code);
+                return mirror_bad(m, e->seq, "the envelope does not verify: %s", refusal_text(code)->code);
         m->counts.signatures += (*ret)->signers_n;
         return 0;
 }
@@ -194,7 +178,7 @@ static int look_at_anchor(struct mirror *m, struct state state)
                 return 0;
         s = message_parse(m->arena, &shuyi__v1__signed_anchor__descriptor, bytes_of(row->bytes_.data, row->bytes_.len));
         if (!s || !bytes_equal(bytes_of(s->anchor.data, s->anchor.len), m->anchor_bytes))
-                return bad(m, m->fold.seq, "the log's anchor of version %u is not the one given", m->anchor->version);
+                return mirror_bad(m, m->fold.seq, "the log's anchor of version %u is not the one given", m->anchor->version);
         m->anchor_seen = true;
         return 1;
 }
@@ -210,7 +194,7 @@ static int keep(struct mirror *m, struct bytes payload, const struct claim *clai
         put_be64(key, e->seq);
         r = store_append(m->store, DB_ENTRIES, bytes_of(key, 8), payload);
         if (r == 0)
-                r = store_append(m->store, DB_ROOTS, bytes_of(key, 8), bytes_digest(&root));
+                r = store_put(m->store, DB_ROOTS, bytes_of(key, 8), bytes_digest(&root));       /* perhaps left by an image that was not whole */
         if (r == 0)
                 r = search_add(&w, e->seq, e->accepted_at, claim, o->code);
         return r == 0 ? search_position_put(m->store, &at) : r;
@@ -228,14 +212,14 @@ static int step(struct mirror *m, struct bytes payload, const struct segment_ent
         struct entry entry = { .accepted_at = e->accepted_at, .link = e->link, .lane = e->lane, .outbox_epoch = e->outbox_epoch,
                                .outbox_seq = e->outbox_seq, .claim = claim };
         if (e->accepted_at.ms < m->fold.accepted_at.ms)
-                return bad(m, e->seq, "accepted before the entry before it");
+                return mirror_bad(m, e->seq, "accepted before the entry before it");
         r = fold_step(&m->fold, &entry, m->arena, &outcome, &leaf);
         if (r == -EBADMSG)
-                return bad(m, e->seq, "%s contradicts the state", claim->kind->name);
+                return mirror_bad(m, e->seq, "%s contradicts the state", claim->kind->name);
         if (r < 0)
                 return r;
         if (m->fold.seq != e->seq || entry.epoch != e->epoch)
-                return bad(m, e->seq, "the rules refuse it, and refused data makes no entry: %s", refusal_text(outcome.code)->code);
+                return mirror_bad(m, e->seq, "the rules refuse it, and refused data makes no entry: %s", refusal_text(outcome.code)->code);
         m->counts.entries++;
         r = keep(m, payload, claim, e, &outcome, &leaf);
         if (r == 0)
@@ -252,9 +236,11 @@ static int compare(struct mirror *m, struct bytes payload, uint64_t seq)
 
         put_be64(key, seq);
         r = store_get(m->store, DB_ENTRIES, bytes_of(key, 8), &held);
-        if (r <= 0)
-                return r < 0 ? r : -EBADMSG;
-        return bytes_equal(held, payload) ? 0 : bad(m, seq, "the log shows another entry than the one held");
+        if (r < 0)
+                return r;
+        if (r == 0)                             /* not held: of an image */
+                return 0;
+        return bytes_equal(held, payload) ? 0 : mirror_bad(m, seq, "the log shows another entry than the one held");
 }
 
 static int check_head(struct mirror *m, const char *note)
@@ -265,12 +251,12 @@ static int check_head(struct mirror *m, const char *note)
         uint8_t key[32];
 
         if (!statekeys_log(store_state(m->store), m->arena, m->origin, key))
-                return bad(m, m->fold.seq, "the anchor in force has no key for %s", m->origin);
+                return mirror_bad(m, m->fold.seq, "the anchor in force has no key for %s", m->origin);
         wrong = checkpoint_verify(m->arena, note, m->origin, key, &c);
         if (wrong)
-                return bad(m, m->fold.seq, "the head does not verify: %s", wrong);
+                return mirror_bad(m, m->fold.seq, "the head does not verify: %s", wrong);
         if (c.size != m->fold.seq || !digest_equal(&c.root, &root))
-                return bad(m, m->fold.seq, "the head signs another tree than the entries give");
+                return mirror_bad(m, m->fold.seq, "the head signs another tree than the entries give");
         m->counts.heads++;
         return 0;
 }
@@ -286,18 +272,23 @@ int mirror_take(struct mirror *m, struct bytes packed)
 {
         const Shuyi__V1__LogRow *row;
         struct segment_entry e;
+        struct bytes payload, tombstone;
         int r;
 
         arena_reset(m->arena);
         row = message_parse(m->arena, &shuyi__v1__log_row__descriptor, packed);
-        if (!row || !segment_entry_decode(bytes_of(row->entry.data, row->entry.len), &e))
-                return bad(m, m->fold.seq + 1, "a row is not of the form of the log's");
+        payload = row ? bytes_of(row->entry.data, row->entry.len) : (struct bytes){ 0 };
+        tombstone = row ? bytes_of(row->tombstone.data, row->tombstone.len) : (struct bytes){ 0 };
+        if ((payload.n > 0) == (tombstone.n > 0) || !segment_record_entry(payload.n ? SEGMENT_ENTRY : SEGMENT_TOMBSTONE, payload.n ? payload : tombstone, &e))
+                return mirror_bad(m, mirror_reached(m) + 1, "a row is not of the form of the log's");
+        if (m->filled < m->image)
+                return mirror_fill(m, payload, &e, row->head);
         if (e.seq == m->fold.seq)
-                r = compare(m, bytes_of(row->entry.data, row->entry.len), e.seq);
-        else if (e.seq == m->fold.seq + 1)
-                r = step(m, bytes_of(row->entry.data, row->entry.len), &e);
+                r = e.gone ? mirror_compare_leaf(m, &e) : compare(m, payload, e.seq);
+        else if (e.seq != m->fold.seq + 1)
+                r = mirror_bad(m, m->fold.seq + 1, "the log shows entry %llu instead", (unsigned long long)e.seq);
         else
-                r = bad(m, m->fold.seq + 1, "the log shows entry %llu instead", (unsigned long long)e.seq);
+                r = e.gone ? -ENODATA : step(m, payload, &e);
         return r == 0 && row->head[0] ? check_head(m, row->head) : r;
 }
 
@@ -305,25 +296,32 @@ int mirror_commit(struct mirror *m)
 {
         int r = fold_save(&m->fold);
 
+        if (r == 0 && m->image > 0)
+                r = mirror_image_put(m, m->store);
         return r == 0 ? store_commit(m->store) : r;
 }
 
 /* The fold has gone further than the store: it is read again. */
 void mirror_abort(struct mirror *m)
 {
+        struct store_snapshot *p = NULL;
+
         store_abort(m->store);
         fold_close(&m->fold);
         if (fold_open(&m->fold, m->store, m->anchor->domain) < 0)
                 m->fold.seq = 0;
         store_abort(m->store);
         m->fold.directory_moved = true;
+        if (store_snapshot_open(m->store, &p) == 0)
+                mirror_image_read(m, p);
+        store_snapshot_close(p);
 }
 
 /* ---- what the center says of its log ---- */
 
 int mirror_check_end(struct mirror *m, uint64_t as_of)
 {
-        return as_of >= m->fold.seq ? 0 : bad(m, as_of + 1, "the log goes back: it ends at entry %llu, and entry %llu is held", (unsigned long long)as_of, (unsigned long long)m->fold.seq);
+        return as_of >= m->fold.seq ? 0 : mirror_bad(m, as_of + 1, "the log goes back: it ends at entry %llu, and entry %llu is held", (unsigned long long)as_of, (unsigned long long)m->fold.seq);
 }
 
 /* At most the last entry held is in the tree that is held. */
@@ -338,12 +336,12 @@ static int check_published(struct mirror *m, struct store_snapshot *p, const cha
         int r;
 
         if (!anchor || !statekeys_log(store_snapshot_state(p), m->arena, m->origin, key))
-                return bad(m, m->fold.seq, "the anchor in force has no key for %s", m->origin);
+                return mirror_bad(m, m->fold.seq, "the anchor in force has no key for %s", m->origin);
         wrong = checkpoint_verify(m->arena, note, m->origin, key, &c);
         if (!wrong)
                 wrong = checkpoint_quorum(note, anchor, &quorum);
         if (wrong)
-                return bad(m, m->fold.seq, "the published head does not verify: %s", wrong);
+                return mirror_bad(m, m->fold.seq, "the published head does not verify: %s", wrong);
         if (c.size > m->fold.seq)
                 return 1;
         put_be64(at, c.size);
@@ -351,14 +349,14 @@ static int check_published(struct mirror *m, struct store_snapshot *p, const cha
         if (r < 0)
                 return r;
         if (r == 0 || !bytes_equal(root, bytes_digest(&c.root)))
-                return bad(m, c.size, "the published head of size %llu signs another tree than the entries give", (unsigned long long)c.size);
+                return mirror_bad(m, c.size, "the published head of size %llu signs another tree than the entries give", (unsigned long long)c.size);
         if (c.size < m->published)
-                return bad(m, c.size, "the published head goes back from size %llu to %llu", (unsigned long long)m->published, (unsigned long long)c.size);
+                return mirror_bad(m, c.size, "the published head goes back from size %llu to %llu", (unsigned long long)m->published, (unsigned long long)c.size);
         r = look_at_anchor(m, store_snapshot_state(p));
         if (r <= 0)                             /* else a log of other roots would do that never comes to this version */
-                return r < 0 ? r : bad(m, c.size, "the log does not hold the anchor that was given, version %u", m->anchor->version);
+                return r < 0 ? r : mirror_bad(m, c.size, "the log does not hold the anchor that was given, version %u", m->anchor->version);
         if (quorum.count < anchor->witness_quorum)
-                return bad(m, c.size, "the published head has %u cosignatures of a quorum of %u", quorum.count, anchor->witness_quorum);
+                return mirror_bad(m, c.size, "the published head has %u cosignatures of a quorum of %u", quorum.count, anchor->witness_quorum);
         m->published = c.size;
         return 0;
 }
@@ -370,7 +368,7 @@ static int remember_published(struct mirror *m)
 
         put_be64(size, m->published);
         if (r == 0)
-                r = store_put(m->store, STORE_META, published_key, bytes_of(size, 8));
+                r = store_put(m->store, STORE_META, mirror_published_key, bytes_of(size, 8));
         if (r == 0)
                 return store_commit(m->store);
         store_abort(m->store);

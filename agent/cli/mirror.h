@@ -22,7 +22,7 @@ struct mirror_options {
 /* What does not hold; then every function answers -EBADMSG. */
 struct mirror_wrong { uint64_t seq; char what[240]; };
 
-struct mirror_counts { uint64_t entries, signatures, heads; };
+struct mirror_counts { uint64_t entries, signatures, heads, left, gone; };      /* left, gone: before the image */
 
 /* -EBUSY: another process follows; -ENOKEY: no anchor was ever given; -EKEYREJECTED: it is not the one that was; -EINVAL: not an anchor. */
 int mirror_open(const struct mirror_options *o, struct mirror **ret);
@@ -34,8 +34,15 @@ uint64_t mirror_seq(const struct mirror *m);    /* the last entry held */
 const struct mirror_wrong *mirror_wrong(const struct mirror *m);
 const struct mirror_counts *mirror_counts(const struct mirror *m);      /* of this run */
 
+/* A log that was purged gives nothing to derive a state from: an empty mirror then begins at a state image (BASE), which the anchor's log
+ * key must have signed, and the leaves in it must give its tree.  What the log has left before it is taken next, as rows like others.
+ * 0, -EEXIST: the mirror is not empty; -EBADMSG, or a fault: it stays empty. */
+int mirror_begin_at(struct mirror *m, const char *path);
+uint64_t mirror_image(const struct mirror *m);  /* its seq; 0: all was derived here */
+uint64_t mirror_reached(const struct mirror *m);        /* rows of the log are taken up to here */
+
 /* A page: begin, rows (packed LogRow) in their order, commit.  A row of the last entry held is compared with what is held.
- * 0, -EBADMSG: see mirror_wrong; or a fault.  abort leaves the mirror as the last commit had it. */
+ * 0, -EBADMSG: see mirror_wrong; -ENODATA: it was purged, and no image covers it; or a fault.  abort leaves the mirror as the last commit had it. */
 int mirror_begin(struct mirror *m);
 int mirror_take(struct mirror *m, struct bytes row);
 int mirror_commit(struct mirror *m);

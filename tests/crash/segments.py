@@ -1,6 +1,8 @@
 """Reads the broker's segment files as PROTOCOL 14 describes them, by nothing of ours: what stands in the log, entry by entry."""
 import hashlib, struct
 
+from record_check import record_check
+
 HEADER_BYTES = 4096
 OVERHEAD = 21                           # length, type, check
 ENTRY, HEAD = 1, 2
@@ -51,8 +53,7 @@ def records(data):
             last = payload[:16]
         elif kind != HEAD or last is None:
             return
-        check = hashlib.blake2b(data[at + 4:at + 5] + data[at:at + 4] + payload, key=last, digest_size=16).digest()
-        if check != data[at + 5:at + OVERHEAD]:
+        if record_check(kind, payload, *struct.unpack("<QQ", last)) != data[at + 5:at + OVERHEAD]:
             return
         yield kind, payload
         at += (OVERHEAD + length + 7) // 8 * 8

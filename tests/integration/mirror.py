@@ -1,7 +1,7 @@
 """An auditor's mirror of a running town: the same state from the same log, without data bodies, whatever the center does.
 
 Usage: mirror.py SHUYI SHUYI_BROKER SHUYI_AGENT"""
-import hashlib, json, os, pathlib, re, shutil, signal, struct, subprocess, sys, tempfile, time
+import json, os, pathlib, re, shutil, signal, struct, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
@@ -9,6 +9,7 @@ import tap
 from city import City, wait_for
 from data import now
 from foundation import AUTHORITY, Foundation
+from record_check import record_check
 
 BUILD = pathlib.Path(sys.argv[1]).resolve().parents[2]
 
@@ -201,21 +202,6 @@ def test_the_index_is_built_again_where_it_is_missing_damaged_or_of_another_log(
     t.come_back()
 
 
-def reseal(payload, kind, epoch, seq):
-    """The check of a record, as whoever owns the machine can make it: PROTOCOL.md, segments."""
-    head = struct.pack("<IB", len(payload), kind)
-    key = hashlib.blake2b(b"shuyi/segment-record/v1\0" + struct.pack("<QQ", epoch, seq), digest_size=32).digest()
-    return poly1305(key, head[4:] + head[:4] + payload)
-
-
-def poly1305(key, message):
-    """RFC 8439 2.5."""
-    r, s, a = int.from_bytes(key[:16], "little") & 0x0ffffffc0ffffffc0ffffffc0fffffff, int.from_bytes(key[16:], "little"), 0
-    for i in range(0, len(message), 16):
-        a = (a + int.from_bytes(message[i:i + 16] + b"\1", "little")) * r % ((1 << 130) - 5)
-    return ((a + s) & ((1 << 128) - 1)).to_bytes(16, "little")
-
-
 def alter(t, seq, change):
     """Changes entry `seq` in the center's segments and makes its check fit."""
     for path in sorted((t.city.dir / "broker" / "store" / "log").glob("*")):
@@ -226,11 +212,11 @@ def alter(t, seq, change):
                 continue
             epoch, number = struct.unpack_from("<QQ", data, at + 21)
             payload = data[at + 21:at + 21 + n]
-            if number != seq or bytes(data[at + 5:at + 21]) != reseal(bytes(payload), 1, epoch, number):
+            if number != seq or bytes(data[at + 5:at + 21]) != record_check(1, bytes(payload), epoch, number):
                 continue
             change(payload)
             data[at + 21:at + 21 + n] = payload
-            data[at + 5:at + 21] = reseal(bytes(payload), 1, epoch, number)
+            data[at + 5:at + 21] = record_check(1, bytes(payload), epoch, number)
             path.write_bytes(data)
             return
     raise AssertionError(f"entry {seq} is not in the segments")

@@ -150,7 +150,7 @@ static void be_program(struct live *l, int out, int err, const char *first, cons
         argv[n++] = "--config";
         argv[n++] = config;
         if (last)
-                argv[n++] = operand;
+                argv[n++] = last[0] == '-' ? last : operand;
         argv[n] = NULL;
         dup2(out, 1);
         dup2(err, 2);
@@ -627,18 +627,29 @@ static bool is_page(struct live_agent *a, void *arg)
         return a->page && a->page->number == a->reads;
 }
 
-const Shuyi__V1__Page *live_read(struct live_agent *a, uint32_t what, struct bytes key, uint64_t need_seq, struct bytes query)
+static const Shuyi__V1__Page *ask(struct live_agent *a, uint32_t what, struct bytes key, struct bytes after, uint64_t need_seq, struct bytes query)
 {
         Shuyi__V1__Read r = SHUYI__V1__READ__INIT;
 
         r.number = ++a->reads;
         r.what = what;
         r.key = (ProtobufCBinaryData){ key.n, (uint8_t *)key.p };
+        r.after = (ProtobufCBinaryData){ after.n, (uint8_t *)after.p };
         r.need_seq = need_seq;
         r.query = (ProtobufCBinaryData){ query.n, (uint8_t *)query.p };
         live_send(a, FRAME_READ, &r.base);
         live_pump(a, is_page, NULL, "a page");
         return a->page;
+}
+
+const Shuyi__V1__Page *live_read(struct live_agent *a, uint32_t what, struct bytes key, uint64_t need_seq, struct bytes query)
+{
+        return ask(a, what, key, (struct bytes){ 0 }, need_seq, query);
+}
+
+const Shuyi__V1__Page *live_read_on(struct live_agent *a, uint32_t what, struct bytes key, struct bytes after, struct bytes query)
+{
+        return ask(a, what, key, after, 0, query);
 }
 
 struct wanted { uint32_t type; uint64_t cursor; const Shuyi__V1__Parcel *found; };

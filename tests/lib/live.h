@@ -36,7 +36,7 @@ void live_kill(struct live *l);                                 /* SIGKILL, and 
 void live_stop(struct live *l);                                 /* SIGTERM, and waits; it must end with 0 */
 bool live_wait_death(struct live *l);                           /* of itself: true if by SIGKILL */
 void live_end(struct live *l);                                  /* stops it if it runs; removes the directory */
-/* The program with other arguments (NULL-ended after --config FILE); its exit status, and what it wrote to stdout. */
+/* The program with other arguments, `last` an option or a file in l->dir (NULL: none); its exit status, and what it wrote to stdout. */
 int live_run(struct live *l, const char *first, const char *last, char *ret_out, size_t n);
 /* GET on the broker's HTTP port; the status, head and body of the answer, which live until the next call. */
 int live_fetch(struct live *l, const char *path, const char **ret_head, struct bytes *ret_body);
@@ -90,5 +90,7 @@ struct live_row live_settle(struct live_agent *a, uint8_t lane, uint64_t number)
 struct live_row live_act(struct live_agent *a, uint8_t lane, struct bytes envelope);    /* both */
 /* The page that answers; rows live until live_close. */
 const Shuyi__V1__Page *live_read(struct live_agent *a, uint32_t what, struct bytes key, uint64_t need_seq, struct bytes query);
+/* The page behind `after`. */
+const Shuyi__V1__Page *live_read_on(struct live_agent *a, uint32_t what, struct bytes key, struct bytes after, struct bytes query);
 /* Waits until a parcel of this type with this cursor has come. */
 const Shuyi__V1__Parcel *live_parcel(struct live_agent *a, uint32_t type, uint64_t cursor);
