@@ -1,7 +1,7 @@
 """Evidence out of a running town, checked offline: with nothing but a file and an anchor; and what is spoilt proves nothing.
 
 Usage: evidence.py SHUYI SHUYI_BROKER SHUYI_AGENT"""
-import base64, hashlib, json, pathlib, random, shutil, sys, tempfile
+import base64, hashlib, importlib.util, json, pathlib, random, shutil, sys, tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "deploy" / "demo.d")]
@@ -57,7 +57,19 @@ class Town(Foundation):
 
     def check(self, path, *more, anchor=None):
         code, out, err = self.city.run([self.city.bin("agent/cli/shuyi"), "audit", "check", str(path), "--anchor", str(anchor or self.anchor), *more, "--json"], None)
-        return code, json.loads(out) if out else {}, err
+        report = json.loads(out) if out else {}
+        self.check_again(path, more, anchor, code, report)
+        return code, report, err
+
+    def check_again(self, path, more, anchor, code, report):
+        """The second checker (tests/conformance) says the same, item by item."""
+        command = [sys.executable, "-B", str(ROOT / "tests" / "conformance" / "check"), str(path), "--anchor", str(anchor or self.anchor), *more, "--json"]
+        if not importlib.util.find_spec("nacl"):
+            return
+        second_code, out, err = self.city.run(command, None)
+        second = json.loads(out) if out else {}
+        told = [[(i["item"], i["state"], i.get("reason", ""), i.get("seq", 0)) for i in r.get("items", [])] for r in (report, second)]
+        tap.equal((second_code, told[1]), (code, told[0]), f"{path}: {err}")
 
     def proven(self, path, *more):
         code, report, err = self.check(path, *more)

@@ -33,7 +33,7 @@ def as_values(r, unwitnessed):
         found["grant"] = grant_facts(r)
     if r.acquired_at:
         found["acquired_at"] = r.acquired_at
-    found["items"] = [{"item": name, **{k: v for k, v in vars(f).items() if v}} for name, f in r.items.items()]
+    found["items"] = [{"item": name, **{{"fault": "reason"}.get(k, k): v for k, v in vars(f).items() if v}} for name, f in r.items.items()]
     found["not_proven"] = list(NOT_PROVEN)
     return found
 
