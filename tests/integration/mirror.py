@@ -84,6 +84,7 @@ def test_R_161_the_mirror_comes_to_the_state_of_the_center(t):
         if theirs:
             break
     tap.equal((mine["rows"], mine["state"]), theirs)
+    wait_for("a head to be published again", lambda: t.mirror()[0]["published"] == t.mirror()[0]["seq"])
     whole, _ = t.mirror(t.city.dir / "whole")
     tap.equal((whole["entries"], whole["signatures"] > whole["entries"], 0 < whole["heads"] <= whole["entries"], 0 < whole["published"] <= whole["seq"]),
               (whole["seq"], True, True, True), whole)
