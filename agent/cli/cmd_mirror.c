@@ -357,8 +357,10 @@ static int follow(struct follow *f)
 
                 if (code == CLI_OK && !stopping)
                         code = check_published(f);
-                if (code == CLI_CHECK || stopping)
+                if (code == CLI_CHECK)
                         return code;
+                if (stopping)
+                        return f->follows ? CLI_OK : code;      /* who is asked to end while the agent is away ends well */
                 if (!f->follows && (code != CLI_OK || f->ahead == 0))
                         return code;
                 rest(f);
@@ -428,18 +430,42 @@ static const char *open_fault(int r)
         }
 }
 
+static bool agent_answers(struct follow *f)
+{
+        json_t *answer = NULL;
+        long status;
+        bool answers = client_call(&f->page, "GET", "/v1/status", NULL, &status, &answer) >= 0;
+
+        json_decref(answer);
+        return answers;
+}
+
+/* A follower may be started before its agent. */
+static int open_asker(struct follow *f)
+{
+        int code;
+
+        do {
+                while (f->follows && !stopping && !agent_answers(f))
+                        rest(f);
+                code = stopping ? CLI_FAILED : asker_open(f->c, &f->asker);
+        } while (code == CLI_FAILED && f->follows && !stopping && !agent_answers(f));
+        return code;
+}
+
 static int run(struct follow *f)
 {
         Shuyi__V1__LogQuery q = SHUYI__V1__LOG_QUERY__INIT;
         struct sigaction act = { .sa_handler = stop };
-        int code = asker_open(f->c, &f->asker);
+        int code;
 
-        if (code != CLI_OK)
-                return code;
-        q.origin = (char *)mirror_origin(f->mirror);
-        f->key = message_pack(f->c->arena, &q.base);
         sigaction(SIGTERM, &act, NULL);
         sigaction(SIGINT, &act, NULL);
+        code = open_asker(f);
+        if (code != CLI_OK)
+                return stopping ? CLI_OK : code;
+        q.origin = (char *)mirror_origin(f->mirror);
+        f->key = message_pack(f->c->arena, &q.base);
         code = follow(f);
         asker_fini(&f->asker);
         return code == CLI_OK ? print_standing(f) : code;

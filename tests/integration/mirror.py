@@ -148,6 +148,23 @@ def test_a_follower_outlives_a_restart_of_the_center(t):
     p.stderr.close()
 
 
+def test_a_follower_waits_for_its_agent_and_ends_well_while_it_is_away(t):
+    t.center.stop()
+    p = t.follow()
+    time.sleep(2)
+    tap.equal(p.poll(), None)
+    t.center.start()
+    t.push(20)
+    wait_for("the follower to go on", lambda: sum(r["record_count"] for r in t.search("--mirror", t.copy)) == t.pushed)
+    t.center.stop()
+    time.sleep(2)
+    p.send_signal(signal.SIGTERM)
+    tap.equal(p.wait(20), 0, p.stderr.read())
+    p.stderr.close()
+    t.center.start()
+    wait_for("the agent to be linked", t.center.linked)
+
+
 def test_only_an_audit_officer_is_given_the_log(t):
     for nick in ("sec", "operator", "center_officer"):
         tap.contains(t.mirror(t.city.dir / "none", key=t.people[nick].key, expect=3)[1], "E_ROLE")
