@@ -159,6 +159,18 @@ class WrongClock(Trouble):
         return [p for p in storm.running() if p in storm.clocks] if storm.rigged else []
 
 
+class FarClock(WrongClock):
+    """An agent's clock is wrong by hours: it trusts nothing meanwhile, and goes on when it is set right."""
+
+    def __init__(self, storm, random, target):
+        super().__init__(storm, random, target)
+        self.ms = random.choice((-1, 1)) * random.randint(1, 5) * 3600000
+
+    @staticmethod
+    def targets(storm):
+        return [p for p in WrongClock.targets(storm) if p is not storm.city.broker]
+
+
 class LyingClock(WrongClock):
     """A step of the broker's clock that nobody may believe: it stops stamping until it is started with the right time."""
 
@@ -311,7 +323,7 @@ class Reload(Trouble):
 
 
 # How often each, by weight.
-TROUBLES = {Killed: 8, Doomed: 8, Ended: 3, Frozen: 4, SlowDisk: 3, WrongClock: 3, LyingClock: 1, LinkReset: 4, LinkAway: 2, LinkSilent: 2, LinkSlow: 2,
+TROUBLES = {Killed: 8, Doomed: 8, Ended: 3, Frozen: 4, SlowDisk: 3, WrongClock: 3, FarClock: 2, LyingClock: 1, LinkReset: 4, LinkAway: 2, LinkSilent: 2, LinkSlow: 2,
             LinkHalfClosed: 2, LittleSpace: 2, SmallQuota: 1, FullDisk: 2, Reload: 2}
 
 
