@@ -7,8 +7,11 @@
 #include "agent/acts.h"
 #include "agent/flow.h"
 #include "agent/inbox.h"
+#include "agent/replica.h"
 #include "common/envelope.h"
 #include "common/kind.h"
+
+#define CLOCK_RETRY_NS 1000000000ull
 
 struct waiting { struct digest grant; struct flow_unreceipted since; };
 
@@ -163,9 +166,33 @@ static int sign_one(struct receipts *r, struct arena *a, struct waiting *w, stru
         return e < 0 ? e : inbox_cursor_put(r->ag, a, &w->grant, c);
 }
 
+/* A clock that jumped would sign a time that the center refuses, and with it every later receipt of the stream: what waits
+ * stays in its cursor until the newest head is of our time again.  1, 0, or a fault. */
+static int clock_fits(struct agent *ag, struct arena *a, struct wall_time now)
+{
+        struct replica_terms terms = replica_terms_now(ag, a);
+        Shuyi__Agent__ReplicaRow *head;
+        int e = replica_get(store_state(ag->store), a, &head);
+
+        return e < 0 ? e : replica_trust(head, &terms, now, false, NULL) == FLOW_FRESH;
+}
+
+static bool any_due(const struct receipts *r, struct mono_time mono)
+{
+        for (size_t i = 0; i < r->n; i++)
+                if (flow_receipt_due(&r->list[i].since, mono, &(struct mono_time){ 0 }))
+                        return true;
+        return false;
+}
+
 int receipts_run(struct receipts *r, struct arena *a, struct wall_time now, struct mono_time mono, struct mono_time *ret_at)
 {
-        int signed_ = 0;
+        int signed_ = 0, fits = any_due(r, mono) ? clock_fits(r->ag, a, now) : 1;
+
+        if (fits <= 0) {
+                ret_at->ns = mono.ns + CLOCK_RETRY_NS;
+                return fits;
+        }
 
         ret_at->ns = UINT64_MAX;
         for (size_t i = 0; i < r->n;) {

@@ -322,8 +322,8 @@ class Reload(Trouble):
         return [storm.city.broker] if storm.city.broker in storm.running() else []
 
 
-# How often each, by weight; 0: only where it is asked for by name (FAULTS.md says why).
-TROUBLES = {Killed: 8, Doomed: 8, Ended: 3, Frozen: 4, SlowDisk: 3, WrongClock: 3, FarClock: 0, LyingClock: 1, LinkReset: 4, LinkAway: 2, LinkSilent: 2, LinkSlow: 2,
+# How often each, by weight.
+TROUBLES = {Killed: 8, Doomed: 8, Ended: 3, Frozen: 4, SlowDisk: 3, WrongClock: 3, FarClock: 1, LyingClock: 1, LinkReset: 4, LinkAway: 2, LinkSilent: 2, LinkSlow: 2,
             LinkHalfClosed: 2, LittleSpace: 2, SmallQuota: 1, FullDisk: 2, Reload: 2}
 
 
