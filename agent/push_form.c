@@ -333,11 +333,12 @@ static bool take_records(struct form *f, struct push_list *list)
 
 bool push_form(struct arena *a, struct bytes body, struct push_list *ret)
 {
-        struct form f = { .p = body.p, .end = body.p + body.n, .a = a };
+        struct form f = { .p = body.p, .a = a };
         struct push_list list = { 0 };
 
         if (body.n == 0 || !utf8_check(body))
                 return false;
+        f.end = body.p + body.n;
         if (!take(&f, '{') || !take(&f, '"') || !take_known(&f, "records") || !take(&f, ':') || !take(&f, '[') || !take_records(&f, &list) || !take(&f, ']') ||
             !take(&f, '}'))
                 return false;
