@@ -689,8 +689,6 @@ static void test_a_clock_set_forward_is_not_held_against_the_center(void **state
         char path[300];
         int fd;
 
-        if (!shifted_clock)
-                skip();
         g = lying_log_new();
         snprintf(path, sizeof(path), "%s/clock", g->s->dir);
         fd = open(path, O_RDWR | O_CREAT, 0600);
@@ -770,15 +768,15 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_each_lie_of_the_log_is_found_kept_and_told),
                 cmocka_unit_test(test_what_halts_does_so_over_a_new_start_until_a_person_dismisses_it),
                 cmocka_unit_test(test_time_without_a_link_is_not_held_against_the_center),
-                cmocka_unit_test(test_a_clock_set_forward_is_not_held_against_the_center),
                 cmocka_unit_test(test_with_the_quorum_a_head_is_taken),
                 cmocka_unit_test(test_what_peers_saw_of_the_same_log_is_proved_and_forgotten),
                 cmocka_unit_test(test_two_agents_shown_two_histories_find_out_by_what_they_sign),
+                cmocka_unit_test(test_a_clock_set_forward_is_not_held_against_the_center),      /* the last: it needs the library */
         };
 
         if (argc < 2)
                 return 2;
         center_program = argv[1];
-        shifted_clock = argc > 2 ? argv[2] : NULL;
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        shifted_clock = argc > 2 ? argv[2] : NULL;      /* not under a sanitizer, whose runtime wants to be the first library */
+        return _cmocka_run_group_tests("lying_log", tests, sizeof(tests) / sizeof(*tests) - (shifted_clock ? 0 : 1), NULL, NULL);
 }
